@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * virtio-cma: contiguous memory for a guest, from windows of guest-physical
+ * addresses.  Version 1; modern virtio only (VIRTIO_F_VERSION_1).
+ *
+ * The device has windows.  A window is a range of guest-physical addresses,
+ * in a BAR or fixed, and empty at first: a load reads all ones, a store does
+ * nothing.  The driver PLUGs a range of a window: the host finds physically
+ * contiguous memory (a lease) and maps it there.  UNPLUG gives it back.  The
+ * driver chooses window and offset, because it knows its zones; the host
+ * chooses the memory, because it knows what is contiguous.
+ *
+ * Queue 0 (requests): each buffer has a device-readable part, struct
+ * virtio_cma_req with its ranges, and a device-writable part, struct
+ * virtio_cma_resp with as many range results.  Requests are answered when
+ * they are done, in any order.
+ * Queue 1 (events): the driver posts device-writable buffers of at least
+ * sizeof(struct virtio_cma_event).
+ *
+ * Offsets are relative to the window.  All fields are little-endian.
+ * The rules are normative in SPEC.md; [V-n] names them.
+ */
+#ifndef VCMA_VIRTIO_H
+#define VCMA_VIRTIO_H
+
+#include <linux/types.h>
+
+#define VIRTIO_ID_CMA		63	/* PCI device 0x107f; a device property can change it */
+
+/* Feature bits. */
+#define VIRTIO_CMA_F_RESUME	0	/* reserved: a new driver instance keeps the leases */
+#define VIRTIO_CMA_F_STATE_TABLE 1	/* reserved: lease state table in device memory */
+#define VIRTIO_CMA_F_CLIENT_TABLE 2	/* reserved: table of client devices */
+#define VIRTIO_CMA_F_FIXED	3	/* reserved: fixed windows and CONFIRM */
+
+#define VIRTIO_CMA_QUEUE_REQ	0
+#define VIRTIO_CMA_QUEUE_EVENT	1
+#define VIRTIO_CMA_QUEUES	2
+
+#define VIRTIO_CMA_WINDOWS_MAX	16
+#define VIRTIO_CMA_RANGES_MAX	64	/* in one request */
+#define VIRTIO_CMA_EVENT_RANGES	64	/* in one event */
+
+/*
+ * Zones, by what the guest's kernel calls them.  A name only: where a window
+ * really is decides who can use it (firmware places BARs).
+ */
+#define VIRTIO_CMA_ZONE_DMA	1
+#define VIRTIO_CMA_ZONE_DMA32	2
+#define VIRTIO_CMA_ZONE_NORMAL	3
+#define VIRTIO_CMA_ZONE_HIGHMEM	4
+
+#define VIRTIO_CMA_WIN_FIXED	(1u << 0) /* reserved: `offset` is a guest-physical address */
+
+struct virtio_cma_window {
+	__le32 id;		/* 1 ..; what requests call it */
+	__le16 zone;		/* VIRTIO_CMA_ZONE_* */
+	__le16 bank;		/* 0: none in particular */
+	__le32 flags;		/* VIRTIO_CMA_WIN_* */
+	__le32 bar;		/* number of the BAR; 0xffffffff for fixed */
+	__le64 offset;		/* in the BAR */
+	__le64 length;		/* a multiple of granule_size */
+};
+
+/* Configuration space, read-only; it never changes while the device lives. */
+struct virtio_cma_config {
+	__le32 num_windows;	/* 1 to VIRTIO_CMA_WINDOWS_MAX */
+	__le32 max_leases;	/* at any time, over all windows */
+	__le64 granule_size;	/* offset and size of every range are multiples of it */
+	__le64 lease_size;	/* what to ask for when less is needed */
+	__le64 lease_max;	/* largest range of a PLUG */
+	struct virtio_cma_window window[VIRTIO_CMA_WINDOWS_MAX];
+};
+
+/* Requests. */
+#define VIRTIO_CMA_REQ_PLUG		1	/* each range becomes one lease */
+#define VIRTIO_CMA_REQ_UNPLUG		2	/* each range is exactly one lease */
+#define VIRTIO_CMA_REQ_UNPLUG_ALL	3	/* num_ranges is 0 */
+#define VIRTIO_CMA_REQ_STATE		4	/* changes nothing */
+#define VIRTIO_CMA_REQ_CONFIRM		5	/* reserved: fixed windows */
+#define VIRTIO_CMA_REQ_RECLAIM_DONE	6	/* `id` of a RECLAIM event is finished */
+
+struct virtio_cma_range {
+	__le32 window;		/* id */
+	__le32 reserved;	/* 0 */
+	__le64 offset;
+	__le64 size;		/* PLUG: a power of two, at most lease_max */
+};
+
+struct virtio_cma_req {
+	__le16 type;		/* VIRTIO_CMA_REQ_* */
+	__le16 status;		/* RECLAIM_DONE: OK or BUSY; else 0 */
+	__le32 num_ranges;	/* 0 to VIRTIO_CMA_RANGES_MAX */
+	__le32 deadline_ms;	/* PLUG: how long to wait for memory; 0: the device's default */
+	__le32 id;		/* RECLAIM_DONE: of the event; else 0 */
+	struct virtio_cma_range range[];
+};
+
+/* Statuses: of a request, and of each range. */
+#define VIRTIO_CMA_S_OK			0
+#define VIRTIO_CMA_S_INVALID		1	/* malformed, out of the window, overlap, wrong size */
+#define VIRTIO_CMA_S_DENIED		2	/* the broker does not let this VM do it */
+#define VIRTIO_CMA_S_NO_MEMORY		3	/* the pool cannot have that much */
+#define VIRTIO_CMA_S_NO_RUN		4	/* no such contiguous run */
+#define VIRTIO_CMA_S_OVER_LIMIT		5	/* the VM's limit, or max_leases of the device */
+#define VIRTIO_CMA_S_GUARANTEED		6	/* the rest is guaranteed to other VMs */
+#define VIRTIO_CMA_S_TRY_LATER		7	/* deadline; or an earlier lease there is not gone yet */
+#define VIRTIO_CMA_S_BROKER_AWAY	8	/* the device has no broker at the moment */
+#define VIRTIO_CMA_S_UNSUPPORTED	9	/* needs a feature that was not negotiated */
+#define VIRTIO_CMA_S_BUSY		10	/* RECLAIM_DONE: some of it is in use */
+#define VIRTIO_CMA_S_HOST_ERROR		11	/* the host could not map it; its log says why */
+#define VIRTIO_CMA_S_MAX		12
+
+/* State of a range (STATE). */
+#define VIRTIO_CMA_UNPLUGGED		0
+#define VIRTIO_CMA_PLUGGED		1	/* exactly one or more whole leases */
+#define VIRTIO_CMA_PENDING		2	/* on its way in or out */
+#define VIRTIO_CMA_MIXED		3
+
+struct virtio_cma_result {
+	__le16 status;		/* VIRTIO_CMA_S_* of this range */
+	__le16 state;		/* VIRTIO_CMA_UNPLUGGED .. MIXED, after the request */
+	__le32 reserved;	/* 0 */
+};
+
+struct virtio_cma_resp {
+	__le16 status;		/* OK, or that of the first range that failed */
+	__le16 reserved;	/* 0 */
+	__le32 num_done;	/* ranges with status OK; UNPLUG_ALL: leases taken out */
+	struct virtio_cma_result result[];
+};
+
+/* Events. */
+#define VIRTIO_CMA_EV_RECLAIM		1	/* the host wants these back, first the first */
+#define VIRTIO_CMA_EV_POOL_CHANGED	2	/* a PLUG that failed may work now */
+#define VIRTIO_CMA_EV_LEASE_BAD		3	/* reserved */
+#define VIRTIO_CMA_EV_CLIENTS_CHANGED	4	/* reserved */
+
+struct virtio_cma_event {
+	__le16 type;		/* VIRTIO_CMA_EV_* */
+	__le16 reserved;	/* 0 */
+	__le32 id;		/* RECLAIM: for RECLAIM_DONE */
+	__le32 deadline_ms;	/* RECLAIM: from now */
+	__le32 num_ranges;	/* RECLAIM: 1 to VIRTIO_CMA_EVENT_RANGES */
+	struct virtio_cma_range range[VIRTIO_CMA_EVENT_RANGES];
+};
+
+#endif /* VCMA_VIRTIO_H */
