@@ -1,0 +1,4 @@
+# --- protocol, sizes ---
+unit_tests += test-zone test-size
+test-zone-objs := tests/unit/test-zone.o protocol/zone.o
+test-size-objs := tests/unit/test-size.o broker/size.o
