@@ -23,13 +23,14 @@
  *
  * A request for a run is served, in this order: from room in the VM's own
  * chunks (home chunks first), from its clean home chunks, from clean shared
- * chunks (best fit: the extent that loses least), and then by waiting: for
- * dirty chunks to become clean, and for leases in the way to be reclaimed from
- * VMs that use shared chunks.  The run with the least to reclaim is chosen; its
- * clean granules become RESERVED at once, the others as they come.  Leases in
- * home chunks are never reclaimed (I7).  If a holder refuses (BUSY), another
- * run is tried; if there is none, the request fails, at its deadline at the
- * latest (I10).
+ * chunks (best fit: the extent that loses least), from a run that goes over
+ * from home to shared chunks, and then by waiting: for dirty chunks to become
+ * clean, and for leases in the way to be reclaimed from VMs that use shared
+ * chunks.  The run with the least to reclaim is chosen; its clean granules
+ * become RESERVED at once, the others as they come.  A lease with a granule in
+ * a home chunk is never reclaimed (I7).  If a holder refuses (BUSY), another
+ * run is tried; if there is none, the request waits for one and fails at its
+ * deadline at the latest (I10).
  */
 #ifndef VCMA_BROKER_CORE_H
 #define VCMA_BROKER_CORE_H
@@ -66,7 +67,9 @@ struct core_ops {
 	/*
 	 * Lease granted: send the descriptors of core_lease_granule(lease, 0 ..).
 	 * The granules are GRANTING.  The sender verifies their PFNs (I2); if
-	 * one is not where it should be: core_lease_failed().
+	 * one is not where it should be: core_lease_failed().  @lease is valid
+	 * until core_released() or core_lease_failed() of it, and until
+	 * core_vm_disconnected() (while GRANTING) or core_vm_gone() of its VM.
 	 */
 	void (*grant)(void *opaque, struct core_vm *vm, uint32_t sequence,
 		      struct core_lease *lease);
@@ -76,7 +79,10 @@ struct core_ops {
 	void (*reclaim)(void *opaque, struct core_vm *vm, uint32_t id, uint32_t deadline_ms,
 			const uint64_t *lease, uint32_t count);
 	void (*pool_changed)(void *opaque, struct core_vm *vm, uint64_t available);
-	/* Revoke and make anew; answer: core_scrubbed().  @obstructor may be NULL. */
+	/*
+	 * Revoke and make anew; answer: core_scrubbed().  At most
+	 * CORE_SCRUB_MAX granules are out at a time, VMs taking turns.
+	 */
 	void (*scrub)(void *opaque, struct core_granule *g);
 };
 
@@ -86,13 +92,16 @@ enum core_scrub_result {
 	CORE_SCRUB_BAD,		/* never again */
 };
 
+#define CORE_SCRUB_MAX	32
+
 struct core *core_new(const struct core_ops *ops, void *opaque);
 void core_free(struct core *core);
 
 /*
  * A pool of @nr granules with PFNs @pfn[] (ascending, of 4096 bytes; each run
- * of chunk_size is whole and naturally aligned: see chunk_select()).  @tags[i]
- * is the caller's pointer for granule i.  0, -EINVAL, -ENOMEM.
+ * of chunk_size is whole and naturally aligned: see chunk_select.h).  @tags[i]
+ * is the caller's pointer for granule i; @tags may be NULL.  Copies what it
+ * keeps.  0, -EINVAL, -ENOMEM.
  */
 struct core_pool_desc {
 	const char *name;
@@ -146,13 +155,30 @@ int core_released(struct core *core, struct core_vm *vm, const uint64_t *lease,
 		  uint32_t count, uint64_t now);
 void core_reclaim_done(struct core *core, struct core_vm *vm, uint32_t id,
 		       uint32_t status, uint64_t now);
-/* The connection ended but the process lives: requests end, leases stay. */
+/*
+ * The VM has said HELLO: from now on it can be asked to give back.  @pid: the
+ * process that holds its leases, shown in its record.
+ */
+void core_vm_connected(struct core *core, struct core_vm *vm, uint32_t pid, uint64_t now);
+/*
+ * The connection ended but the process lives: requests end without an answer,
+ * leases that were GRANTING are DIRTY, the others stay.
+ */
 void core_vm_disconnected(struct core *core, struct core_vm *vm, uint64_t now);
 /* Proved to be gone (or it says that it holds nothing): everything is DIRTY. */
 void core_vm_gone(struct core *core, struct core_vm *vm, uint64_t now);
 void core_scrubbed(struct core *core, struct core_granule *g,
 		   enum core_scrub_result result, uint64_t now);
-/* Operator: ask @vm, or all if NULL, for @bytes; ends in core_op_reclaim_poll(). */
+/*
+ * The scrubber got the page @pfn, which is not the one it wanted: the
+ * QUARANTINED granule of @pool that misses it, or NULL.  Make that one's file
+ * of it, then core_scrubbed(that granule, CORE_SCRUB_CLEAN).
+ */
+struct core_granule *core_scrub_found(struct core_pool *pool, uint64_t pfn);
+/*
+ * Operator: ask @vm, or all if NULL, for @bytes (UINT64_MAX: all they can
+ * spare); ends in core_op_reclaim_poll().  Returns its id, 0 for no memory.
+ */
 uint32_t core_op_reclaim(struct core *core, struct core_vm *vm, uint64_t bytes,
 			 uint32_t deadline_ms, uint64_t now);
 /* True when operation @id has ended; then *ret_bytes, and it is forgotten. */
@@ -178,7 +204,11 @@ uint64_t core_granule_pfn(const struct core_granule *g);
 enum granule_state core_granule_state(const struct core_granule *g);
 struct core_vm *core_granule_holder(const struct core_granule *g); /* who is charged, or NULL */
 
-/* Fill in operator records (report.c).  Lists as in SPEC: from @after, up to @max. */
+/*
+ * Fill in operator records (report.c).  Lists as in SPEC: from @after, up to
+ * @max; returns how many.  core_report_status() leaves alone what the core does
+ * not know: header, instance, uptime, pid, version.
+ */
 void core_report_status(const struct core *core, struct vcma_op_status *ret);
 uint32_t core_report_pools(const struct core *core, uint64_t after, struct vcma_op_pool *ret,
 			   uint32_t max, uint64_t *ret_next);
