@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The objects of the protocol library, for those who link them.
 
+vcma-wire-objs := protocol/wire.o protocol/wire_text.o protocol/sockio.o
 vcma-zone-objs := protocol/zone.o
+vcma-virtio-objs := protocol/virtio_check.o
