@@ -59,6 +59,7 @@ deps-driver := driver
 groups = $(or $(sort $(foreach goal,$(goals),$(deps-$(goal)))),build)
 
 ifneq ($(filter-out $(no_config),$(goals)),)
+  CONFIG_NOW := $(CONFIG)
   include $(CONFIG)
 endif
 
@@ -159,11 +160,13 @@ driver: driver-deps
 		$(call kbuild,$(O)/test-modules,tests/vm/modules protocol); \
 	fi
 
+qemu = scripts/qemu --build-dir $(O) $(if $(WITH_QEMU),--with-qemu=$(WITH_QEMU)) $(1)
+
 .PHONY: qemu
 #: qemu            QEMU 7.2 with the device in it, built once into a cache
-qemu: $(if $(filter-out $(no_config),$(goals)),$(CONFIG))
+qemu: $(CONFIG_NOW)
 	$(Q)scripts/deps qemu
-	$(Q)scripts/qemu --build-dir $(O) $(if $(WITH_QEMU),--with-qemu=$(WITH_QEMU))
+	$(Q)$(call qemu)
 
 # --- tests
 
@@ -185,14 +188,19 @@ run_style_quick = --group style --timeout 60 'scripts/check-style --quick'
 run_asan = --group asan --timeout 300 --env '$(asan_env)' $(no_cmocka) \
 	$(call unit_run,$(asan_dir)) $(call proto_run,$(asan_dir))
 run_install = --group install --timeout 120 scripts/check-install
-run_qtest = --group qtest --timeout 300 $(qtest_tests)
-run_vm = --group vm --timeout 900 $(vm_tests)
-# What the fragments of qtest and vm do not say.
-qtest_tests ?= scripts/run-qtests
+qtest_names = $(patsubst tests/qtest/%.c,%,$(sort $(wildcard tests/qtest/*-test.c)))
+qtest_env = QTEST_QEMU_BINARY=$(VCMA_BUILD)/qemu-system-x86_64 \
+	VCMA_VCMAD=$(VCMA_BUILD)/vcmad VCMA_VCMACTL=$(VCMA_BUILD)/vcmactl
+run_qtest = --group qtest --timeout 300 --env '$(qtest_env)' \
+	$(foreach t,$(qtest_names),'$(O)/qtest/$(t) --tap -k')
 vm_tests ?= $(sort $(wildcard tests/vm/cases/$(CASE)))
+run_vm = --group vm --timeout 900 $(vm_tests)
 
-.PHONY: tests-built asan-built check-deps vm-deps
+.PHONY: tests-built qemu-tests asan-built check-deps vm-deps
 tests-built: all $(test_files)
+qemu-tests: $(CONFIG_NOW)
+	$(Q)scripts/deps qemu
+	$(Q)$(call qemu,--tests)
 asan-built:
 	$(Q)$(MAKE) --no-print-directory O=$(asan_dir) SANITIZE=address,undefined \
 		all tests-built
@@ -204,7 +212,7 @@ vm-deps:
 .PHONY: check check-quick check-unit check-proto check-qtest check-vm
 .PHONY: check-style check-asan check-install demo
 #: check           all of the below, summed up
-check: tests-built asan-built qemu driver check-deps vm-deps
+check: tests-built asan-built qemu-tests driver check-deps vm-deps
 	$(Q)tests/run $(run_style) $(run_unit) $(run_proto) $(run_asan) \
 		$(run_install) $(run_qtest) $(run_vm)
 #: check-quick     unit, proto and quick style checks: no QEMU, no VM, no root
@@ -220,7 +228,7 @@ check-proto: tests-built
 check-asan: asan-built
 	$(Q)tests/run $(run_asan)
 #: check-qtest     the QEMU device without a guest
-check-qtest: tests-built qemu
+check-qtest: tests-built qemu-tests
 	$(Q)tests/run $(run_qtest)
 #: check-vm        guests with stock kernels and drivers; CASE=glob selects
 check-vm: tests-built qemu driver vm-deps
