@@ -9,12 +9,19 @@
  *
  * Every callback runs inside vcma_client_dispatch() or vcma_client_close().
  * A callback may start requests and may call vcma_client_close(), but must not
- * call vcma_client_free().
+ * call vcma_client_free(), vcma_client_dispatch() or a function for tools.
  *
- * Errors are -errno.  Once a function or dispatch has returned -ECONNRESET,
- * -EPROTO or -ETIMEDOUT the connection is closed: all pending requests have
- * been called back with status VCMA_ST_AWAY.  vcma_client_connect() may be
- * called again on the same object.
+ * Errors are -errno.  Once dispatch has returned one (-ECONNRESET, -EPROTO,
+ * -ETIMEDOUT; -EACCES: HELLO was refused; -ECONNABORTED: a callback closed) the
+ * connection is closed: all pending requests have been called back with status
+ * VCMA_ST_AWAY.  Then, or in closed(), vcma_client_connect() may be called again
+ * on the same object.
+ *
+ * Deadlines (I10) are the client's own, by CLOCK_MONOTONIC: the reply to HELLO,
+ * to each request, each further part of a lease, an answer to the PING that is
+ * sent when nothing has come for a while, and room in the socket for what has
+ * to be sent.  A LEASE waits VCMA_CLIENT_GRACE_MS longer than the deadline that
+ * the broker was given, so that the broker's answer comes first.
  */
 #ifndef VCMA_CLIENT_H
 #define VCMA_CLIENT_H
@@ -24,6 +31,12 @@
 #include <stdint.h>
 
 #include "vcma_broker.h"
+
+#define VCMA_CLIENT_HELLO_MS	10000	/* for the reply to HELLO */
+#define VCMA_CLIENT_REPLY_MS	30000	/* for replies without a deadline of their own */
+#define VCMA_CLIENT_GRACE_MS	5000	/* later than the broker's own deadline */
+#define VCMA_CLIENT_IDLE_MS	30000	/* of silence until a PING is sent */
+#define VCMA_CLIENT_STALL_MS	30000	/* for room in the socket */
 
 struct vcma_client;
 
@@ -48,13 +61,22 @@ struct vcma_client_lease {
 };
 
 struct vcma_client_ops {
-	/* HELLO was answered: status OK and @info, or the refusal and NULL.  After a refusal: closed. */
+	/*
+	 * HELLO was answered: status OK and @info, or the refusal and NULL.
+	 * After a refusal the connection is closed; closed() is not called.
+	 */
 	void (*hello)(void *opaque, uint32_t status, const struct vcma_client_info *info);
-	/* RECLAIM: @lease is valid during the call.  Answer with vcma_client_reclaim_done(). */
+	/*
+	 * RECLAIM: @lease is valid during the call.  Answer with
+	 * vcma_client_reclaim_done().  Without this callback: BUSY.
+	 */
 	void (*reclaim)(void *opaque, uint32_t id, uint32_t deadline_ms,
 			const uint64_t *lease, uint32_t count);
 	void (*pool_changed)(void *opaque, uint64_t available);
-	/* The connection ended: @err is -errno; @status of a GOODBYE, or VCMA_ST_AWAY. */
+	/*
+	 * The connection ended, but not by vcma_client_close(): @err is -errno;
+	 * @status of a GOODBYE, or VCMA_ST_AWAY.
+	 */
 	void (*closed)(void *opaque, int err, uint32_t status);
 };
 
@@ -86,7 +108,10 @@ int vcma_client_dispatch(struct vcma_client *c);
 /* A reply came, or never will (status AWAY).  @msg: the whole reply, or NULL. */
 typedef void (*vcma_client_reply_fn)(void *opaque, uint32_t status,
 				     const struct vcma_hdr *msg, size_t len);
-/* @lease is NULL unless status is OK. */
+/*
+ * @lease is NULL unless status is OK.  Status LOCAL: this process could not
+ * take the descriptors; the broker has the lease back.
+ */
 typedef void (*vcma_client_lease_fn)(void *opaque, uint32_t status,
 				     struct vcma_client_lease *lease);
 
@@ -102,7 +127,7 @@ struct vcma_client_lease_args {
 /*
  * All of these queue a message and return its sequence number (> 0), 0 for a
  * one-way message, or -errno: -ENOTCONN, -EBUSY (VCMA_REQUESTS_MAX), -EINVAL.
- * The callback comes exactly once after a positive return.
+ * The callback comes exactly once after a positive return, never before it.
  */
 int vcma_client_lease(struct vcma_client *c, const struct vcma_client_lease_args *args,
 		      vcma_client_lease_fn fn, void *opaque);
@@ -110,7 +135,12 @@ int vcma_client_cancel(struct vcma_client *c, uint32_t sequence);
 int vcma_client_release(struct vcma_client *c, const uint64_t *lease, uint32_t count,
 			vcma_client_reply_fn fn, void *opaque);
 int vcma_client_reclaim_done(struct vcma_client *c, uint32_t id, uint32_t status);
-/* Any request: @msg with type, length and payload set; magic, version and sequence are filled in. */
+/*
+ * Any request but HELLO and LEASE: @msg with type, length and payload set; magic,
+ * version and sequence are filled in.  No reply after @deadline_ms (0:
+ * VCMA_CLIENT_REPLY_MS): the connection ends with -ETIMEDOUT.  So give more than
+ * the deadline that is in the message, if there is one: VCMA_CLIENT_GRACE_MS.
+ */
 int vcma_client_request(struct vcma_client *c, struct vcma_hdr *msg, uint32_t deadline_ms,
 			vcma_client_reply_fn fn, void *opaque);
 

@@ -99,8 +99,10 @@ struct vcma_hdr {
 #define VCMA_ST_BUSY		14	/* RECLAIM_DONE: all leases asked for are in use */
 #define VCMA_ST_SHUTDOWN	15	/* the broker is ending */
 #define VCMA_ST_INTERNAL	16	/* the broker failed; its log says why */
-#define VCMA_ST_AWAY		17	/* never on the wire: the client has no connection */
-#define VCMA_ST_MAX		18
+/* Never on the wire; the client library's own. */
+#define VCMA_ST_AWAY		17	/* there is no connection */
+#define VCMA_ST_LOCAL		18	/* this process could not take the descriptors */
+#define VCMA_ST_MAX		19
 
 /* Capabilities (bits in HELLO).  None is defined to be on in this version. */
 #define VCMA_CAP_ADOPT		(1u << 0)

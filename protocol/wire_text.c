@@ -54,6 +54,9 @@ static const struct status_row statuses[] = {
 	[VCMA_ST_AWAY] = { "AWAY",
 		"there is no connection to vcmad; see whether it runs "
 		"and whether the socket's path is right" },
+	[VCMA_ST_LOCAL] = { "LOCAL",
+		"this process could not take the descriptors; "
+		"raise its limit of open files (RLIMIT_NOFILE) or give leases back" },
 };
 
 _Static_assert(ARRAY_SIZE(statuses) == VCMA_ST_MAX, "a row for each VCMA_ST_*");
