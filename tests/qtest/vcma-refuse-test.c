@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vcma-refuse-test.c - each refusal with its status, and malformed descriptors
+ */
+#include "qemu/osdep.h"
+#include "vcma-test-util.h"
+
+#define U64(n)      ((uint64_t)(n))
+#define NEG(n)      (-U64(n))
+
+typedef struct BadRange {
+    const char *why;
+    uint32_t window;
+    uint64_t offset;
+    uint64_t size;
+} BadRange;
+
+/* None of these can be a lease; at 4 MiB, 4 MiB long, there is one. */
+static const BadRange bad_plug[] = {
+    { "no such window", 3, 0, MiB_(2) },
+    { "window 0", 0, 0, MiB_(2) },
+    { "window 2^32-1", ~0u, 0, MiB_(2) },
+    { "size 0", 1, 0, 0 },
+    { "size 2^64-1", 1, 0, ~U64(0) },
+    { "size 2^63", 1, 0, U64(1) << 63 },
+    { "size 1", 1, 0, 1 },
+    { "below a granule", 1, 0, MiB_(1) },
+    { "no power of two", 1, 0, MiB_(6) },
+    { "no multiple of a granule", 1, 0, MiB_(2) + 4096 },
+    { "offset within a granule", 1, 4096, MiB_(2) },
+    { "offset odd", 1, MiB_(2) + 1, MiB_(2) },
+    { "beyond the window", 1, VCMA_NORMAL_SIZE, MiB_(2) },
+    { "across its end", 1, VCMA_NORMAL_SIZE - MiB_(2), MiB_(4) },
+    { "larger than the window", 2, 0, MiB_(32) },
+    { "offset 2^64-2M", 1, NEG(MiB_(2)), MiB_(2) },
+    { "wraps to the window", 1, NEG(MiB_(2)), MiB_(4) },
+    { "offset 2^63", 1, U64(1) << 63, MiB_(2) },
+    { "both 2^63", 1, U64(1) << 63, U64(1) << 63 },
+    { "the lease itself", 1, MiB_(4), MiB_(4) },
+    { "inside the lease", 1, MiB_(6), MiB_(2) },
+    { "around the lease", 1, 0, MiB_(16) },
+};
+
+/* These are not exactly the lease. */
+static const BadRange bad_unplug[] = {
+    { "nothing there", 1, MiB_(16), MiB_(4) },
+    { "half of it", 1, MiB_(4), MiB_(2) },
+    { "the other half", 1, MiB_(6), MiB_(2) },
+    { "more than it", 1, MiB_(4), MiB_(8) },
+    { "size 0", 1, MiB_(4), 0 },
+    { "size 2^64-1", 1, MiB_(4), ~U64(0) },
+    { "wraps", 1, MiB_(4), NEG(MiB_(4)) },
+    { "in the other window", 2, MiB_(4), MiB_(4) },
+    { "no such window", 7, MiB_(4), MiB_(4) },
+};
+
+static const BadRange bad_state[] = {
+    { "no such window", 9, 0, MiB_(2) },
+    { "size 0", 1, 0, 0 },
+    { "wraps", 1, MiB_(4), NEG(MiB_(2)) },
+    { "across the end", 1, VCMA_NORMAL_SIZE - MiB_(2), MiB_(4) },
+    { "offset within a granule", 1, 4096, MiB_(2) },
+};
+
+static void check_bad(VcmaDev *d, uint16_t type, const BadRange *bad, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t status = vcma_call1(d, type, bad[i].window, bad[i].offset,
+                                     bad[i].size);
+
+        if (status != VIRTIO_CMA_S_INVALID) {
+            g_error("request %u, %s: status %u", type, bad[i].why, status);
+        }
+    }
+}
+
+static void test_ranges(void)
+{
+    VcmaTest t;
+
+    vcma_test_init(&t);
+    g_assert_cmpuint(vcma_plug(t.d, MiB_(4), MiB_(4)), ==, VIRTIO_CMA_S_OK);
+    vcma_poke(t.d, MiB_(4), 0x42);
+    check_bad(t.d, VIRTIO_CMA_REQ_PLUG, bad_plug, G_N_ELEMENTS(bad_plug));
+    check_bad(t.d, VIRTIO_CMA_REQ_UNPLUG, bad_unplug,
+              G_N_ELEMENTS(bad_unplug));
+    check_bad(t.d, VIRTIO_CMA_REQ_STATE, bad_state, G_N_ELEMENTS(bad_state));
+    g_assert_cmphex(vcma_peek(t.d, MiB_(4)), ==, 0x42);
+    g_assert_cmpuint(vcma_op_nr_leases(t.b, "alpha"), ==, 1);
+    g_assert_cmpuint(vcma_unplug(t.d, MiB_(4), MiB_(4)), ==, VIRTIO_CMA_S_OK);
+    vcma_test_fini(&t);
+}
+
+/* Two ranges of one request that overlap each other: the second is refused. */
+static void test_overlap_within(void)
+{
+    VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 2 };
+    VcmaReply reply;
+    VcmaTest t;
+
+    vcma_test_init(&t);
+    vcma_range(&req.range[0], 1, 0, MiB_(8));
+    vcma_range(&req.range[1], 1, MiB_(4), MiB_(4));
+    vcma_call(t.d, &req, &reply);
+    g_assert_cmpuint(reply.result[0], ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(reply.result[1], ==, VIRTIO_CMA_S_INVALID);
+    g_assert_cmpuint(reply.num_done, ==, 1);
+
+    /* The same twice to UNPLUG: it is there only once. */
+    req.type = VIRTIO_CMA_REQ_UNPLUG;
+    req.range[1] = req.range[0];
+    vcma_call(t.d, &req, &reply);
+    g_assert_cmpuint(reply.result[0], ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(reply.result[1], !=, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(reply.num_done, ==, 1);
+    vcma_test_fini(&t);
+}
+
+static void expect(VcmaDev *d, const VcmaRequest *req, uint16_t status)
+{
+    VcmaReply reply;
+
+    vcma_call(d, req, &reply);
+    g_assert_cmpuint(reply.status, ==, status);
+    g_assert_cmpuint(reply.num_done, ==, 0);
+}
+
+/* What is wrong is not a range but the request. */
+static void test_requests(void)
+{
+    VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 1 };
+    static const uint16_t unknown[] = { 0, 7, 99, 0xffff };
+    VcmaTest t;
+    size_t i;
+
+    vcma_test_init(&t);
+    vcma_range(&req.range[0], 1, 0, MiB_(2));
+    req.range[0].reserved = 1;
+    expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+    req.range[0].reserved = 0;
+    req.status = 1;
+    expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+    req.status = 0;
+    req.id = 1;
+    expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+    req.id = 0;
+    req.num_ranges = 0;
+    expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+    req.num_ranges = VIRTIO_CMA_RANGES_MAX + 1;
+    for (i = 0; i < req.num_ranges; i++) {
+        vcma_range(&req.range[i], 1, 0, MiB_(2));
+    }
+    expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+    req.num_ranges = 1;
+    req.type = VIRTIO_CMA_REQ_UNPLUG_ALL;
+    expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+    req.type = VIRTIO_CMA_REQ_CONFIRM;
+    expect(t.d, &req, VIRTIO_CMA_S_UNSUPPORTED);
+    for (i = 0; i < G_N_ELEMENTS(unknown); i++) {
+        req.type = unknown[i];
+        expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+    }
+    /* No RECLAIM has this id. */
+    req.type = VIRTIO_CMA_REQ_RECLAIM_DONE;
+    req.num_ranges = 0;
+    req.id = 77;
+    expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+    req.id = 0;
+    expect(t.d, &req, VIRTIO_CMA_S_INVALID);
+
+    g_assert_cmpuint(vcma_op_nr_leases(t.b, "alpha"), ==, 0);
+    g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(2)), ==, VIRTIO_CMA_S_OK);
+    vcma_test_fini(&t);
+}
+
+/* The most ranges that a request may have. */
+static void test_many_ranges(void)
+{
+    VcmaRequest req = {
+        .type = VIRTIO_CMA_REQ_STATE,
+        .num_ranges = VIRTIO_CMA_RANGES_MAX
+    };
+    VcmaReply reply;
+    VcmaTest t;
+    int i;
+
+    vcma_test_init(&t);
+    for (i = 0; i < VIRTIO_CMA_RANGES_MAX; i++) {
+        vcma_range(&req.range[i], 1, MiB_(2) * (i % 32), MiB_(2));
+    }
+    vcma_call(t.d, &req, &reply);
+    g_assert_cmpuint(reply.num_done, ==, VIRTIO_CMA_RANGES_MAX);
+    req.type = VIRTIO_CMA_REQ_PLUG;
+    vcma_call(t.d, &req, &reply);
+    /* 16 granules are the limit; what came twice is an overlap or too much. */
+    g_assert_cmpuint(reply.num_done, ==, 16);
+    for (i = 0; i < 16; i++) {
+        g_assert_cmpuint(reply.result[i], ==, VIRTIO_CMA_S_OK);
+    }
+    for (; i < 32; i++) {
+        g_assert_cmpuint(reply.result[i], ==, VIRTIO_CMA_S_OVER_LIMIT);
+    }
+    g_assert_cmpuint(vcma_unplug_all(t.d), ==, 16);
+    vcma_test_fini(&t);
+}
+
+static void test_over_limit(void)
+{
+    VcmaTest t;
+
+    vcma_test_init(&t);
+    g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(16)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(vcma_plug(t.d, MiB_(16), MiB_(16)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(vcma_plug(t.d, MiB_(32), MiB_(2)), ==,
+                     VIRTIO_CMA_S_OVER_LIMIT);
+    g_assert_cmpuint(vcma_unplug(t.d, 0, MiB_(16)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(vcma_plug_retry(t.d, MiB_(32), MiB_(16)), ==,
+                     VIRTIO_CMA_S_OK);
+    vcma_test_fini(&t);
+}
+
+static void test_guaranteed(void)
+{
+    VcmaTest t;
+
+    vcma_test_init_vms(&t, "[vm alpha]\npool=main\nlimit=64M\n"
+                       "[vm beta]\npool=main\nguarantee=48M/16M\nlimit=64M\n",
+                       NULL, NULL);
+    g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(16)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(vcma_plug(t.d, MiB_(16), MiB_(2)), ==,
+                     VIRTIO_CMA_S_GUARANTEED);
+    vcma_test_fini(&t);
+}
+
+/* Another VM has it all and does not answer: the deadline ends the wait. */
+static void test_deadline(void)
+{
+    VcmaRequest req = {
+        .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 1, .deadline_ms = 200
+    };
+    gint64 before;
+    VcmaReply reply;
+    VcmaPeer *p;
+    VcmaTest t;
+
+    vcma_test_init(&t);
+    p = vcma_peer_new(t.b, "beta");
+    for (int i = 0; i < 4; i++) {
+        g_assert_cmpuint(vcma_peer_lease(p, MiB_(16)), ==, VCMA_ST_OK);
+    }
+    vcma_range(&req.range[0], 1, 0, MiB_(4));
+    before = g_get_monotonic_time();
+    vcma_call(t.d, &req, &reply);
+    g_assert_cmpuint(reply.status, ==, VIRTIO_CMA_S_TRY_LATER);
+    g_assert_cmpint(g_get_monotonic_time() - before, >=, 190 * 1000);
+    g_assert_cmpint(g_get_monotonic_time() - before, <, 3000 * 1000);
+    /* The peer was asked, and has not read it. */
+    vcma_peer_pump(p, 100);
+    g_assert_cmpuint(p->nr_reclaims, >=, 1);
+    g_assert_cmphex(vcma_peek(t.d, 0), ==, ~0ull);
+    vcma_peer_release(p, p->lease_id);
+    g_assert_cmpuint(vcma_plug_retry(t.d, 0, MiB_(4)), ==, VIRTIO_CMA_S_OK);
+    vcma_peer_free(p);
+    vcma_test_fini(&t);
+}
+
+/* --- malformed descriptors --- */
+
+typedef struct Part {
+    int at;         /* offset in the buffer */
+    uint32_t len;
+    bool write;
+} Part;
+
+/* One chain of up to 8 descriptors over the first slots. */
+static uint32_t send_chain(VcmaDev *d, const Part *part, int n)
+{
+    uint32_t head = 0;
+
+    for (int i = 0; i < n; i++) {
+        uint32_t desc = qvirtqueue_add(d->qts, d->req, d->slots + part[i].at,
+                                       part[i].len, part[i].write, i + 1 < n);
+
+        head = i ? head : desc;
+    }
+    qvirtqueue_kick(d->qts, d->vdev, d->req, head);
+    return head;
+}
+
+/* A PLUG of one range at the start of the buffers. */
+static void write_plug(VcmaDev *d, uint32_t num_ranges)
+{
+    qtest_memset(d->qts, d->slots, 0, 8192);
+    qtest_writew(d->qts, d->slots, VIRTIO_CMA_REQ_PLUG);
+    qtest_writel(d->qts, d->slots + 4, num_ranges);
+    qtest_writel(d->qts, d->slots + 16, 1);
+    qtest_writeq(d->qts, d->slots + 32, MiB_(2));
+    qtest_memset(d->qts, d->slots + 4096, 0xa5, 4096);
+}
+
+/* Alive, and as good as new after a reset. */
+static void check_alive(VcmaTest *t)
+{
+    vcma_dev_reset(t->d);
+    vcma_dev_start(t->d);
+    g_assert_cmpuint(vcma_plug_retry(t->d, 0, MiB_(2)), ==, VIRTIO_CMA_S_OK);
+    vcma_assert_filled(t->d, 0, 4096, 0);
+    g_assert_cmpuint(vcma_unplug(t->d, 0, MiB_(2)), ==, VIRTIO_CMA_S_OK);
+}
+
+#define REQ1    (sizeof(struct virtio_cma_req) + \
+                 sizeof(struct virtio_cma_range))
+#define RESP1   (sizeof(struct virtio_cma_resp) + \
+                 sizeof(struct virtio_cma_result))
+
+/* The device either answers INVALID where there is room, or needs a reset. */
+static void test_malformed(void)
+{
+    static const struct {
+        const char *why;
+        uint32_t num_ranges;
+        int n;
+        Part part[4];
+    } bad[] = {
+        { "no writable part", 1, 1, { { 0, REQ1, false } } },
+        { "no readable part", 1, 1, { { 4096, RESP1, true } } },
+        { "one byte of request", 1, 2,
+          { { 0, 1, false }, { 4096, RESP1, true } } },
+        { "half a header", 1, 2,
+          { { 0, 8, false }, { 4096, RESP1, true } } },
+        { "header without its range", 1, 2,
+          { { 0, 16, false }, { 4096, RESP1, true } } },
+        { "range one byte short", 1, 2,
+          { { 0, REQ1 - 1, false }, { 4096, RESP1, true } } },
+        { "one byte too many", 1, 2,
+          { { 0, REQ1 + 1, false }, { 4096, RESP1, true } } },
+        { "2^32-1 ranges", ~0u, 2,
+          { { 0, REQ1, false }, { 4096, RESP1, true } } },
+        { "2^29 ranges", 1u << 29, 2,
+          { { 0, REQ1, false }, { 4096, RESP1, true } } },
+        { "no room for the result", 1, 2,
+          { { 0, REQ1, false }, { 4096, RESP1 - 1, true } } },
+        { "no room for the response", 1, 2,
+          { { 0, REQ1, false }, { 4096, 3, true } } },
+        { "one byte of room", 1, 2,
+          { { 0, REQ1, false }, { 4096, 1, true } } },
+        { "empty descriptors", 1, 2,
+          { { 0, 0, false }, { 4096, 0, true } } },
+        { "writable before readable", 1, 2,
+          { { 4096, RESP1, true }, { 0, REQ1, false } } },
+    };
+    VcmaTest t;
+
+    vcma_test_init(&t);
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        gint64 deadline = vcma_deadline();
+        uint32_t len;
+
+        g_test_message("%s", bad[i].why);
+        write_plug(t.d, bad[i].num_ranges);
+        send_chain(t.d, bad[i].part, bad[i].n);
+        for (;;) {
+            if (vcma_dev_needs_reset(t.d)) {
+                break;
+            }
+            if (qvirtqueue_get_buf(t.d->qts, t.d->req, NULL, &len)) {
+                if (len >= 2) {
+                    g_assert_cmpuint(qtest_readw(t.d->qts, t.d->slots + 4096),
+                                     ==, VIRTIO_CMA_S_INVALID);
+                }
+                break;
+            }
+            vcma_nap(deadline, bad[i].why);
+        }
+        g_assert_cmphex(vcma_peek(t.d, 0), ==, ~0ull);
+        g_assert_cmpuint(vcma_op_nr_leases(t.b, "alpha"), ==, 0);
+        check_alive(&t);
+    }
+    vcma_test_fini(&t);
+}
+
+/* How a chain is cut means nothing: header and ranges may be split anywhere. */
+static void test_split(void)
+{
+    static const Part odd[] = {
+        { 0, 1, false }, { 1, 3, false }, { 4, 13, false },
+        { 17, REQ1 - 17, false },
+        { 4096, 1, true }, { 4097, 8, true }, { 4105, RESP1 - 9, true },
+        { 4096 + RESP1, 64, true },
+    };
+    gint64 deadline = vcma_deadline();
+    uint32_t len;
+    VcmaTest t;
+
+    vcma_test_init(&t);
+    write_plug(t.d, 1);
+    send_chain(t.d, odd, G_N_ELEMENTS(odd));
+    while (!qvirtqueue_get_buf(t.d->qts, t.d->req, NULL, &len)) {
+        vcma_nap(deadline, "the answer to a split request");
+    }
+    g_assert_cmpuint(len, ==, RESP1);
+    g_assert_cmpuint(qtest_readw(t.d->qts, t.d->slots + 4096), ==,
+                     VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(qtest_readl(t.d->qts, t.d->slots + 4100), ==, 1);
+    g_assert_cmpuint(qtest_readw(t.d->qts, t.d->slots + 4106), ==,
+                     VIRTIO_CMA_PLUGGED);
+    /* Not a byte beyond the response. */
+    g_assert_cmphex(qtest_readb(t.d->qts, t.d->slots + 4096 + RESP1), ==, 0xa5);
+    g_assert_cmphex(vcma_peek(t.d, 0), ==, 0);
+    vcma_test_fini(&t);
+}
+
+/* Buffers in places that are no memory, and rings that lie. */
+static void test_wild(void)
+{
+    VcmaTest t;
+    uint32_t head;
+
+    vcma_test_init(&t);
+    /* A request in the part of the window where nothing is leased. */
+    head = qvirtqueue_add(t.d->qts, t.d->req, t.d->base[0], REQ1, false, true);
+    qvirtqueue_add(t.d->qts, t.d->req, t.d->base[0] + 4096, RESP1, true, false);
+    qvirtqueue_kick(t.d->qts, t.d->vdev, t.d->req, head);
+    check_alive(&t);
+    /* A chain that leads to itself. */
+    head = qvirtqueue_add(t.d->qts, t.d->req, t.d->slots, REQ1, false, true);
+    qtest_writew(t.d->qts, t.d->req->desc + 16 * head + 14, head);
+    qvirtqueue_kick(t.d->qts, t.d->vdev, t.d->req, head);
+    check_alive(&t);
+    /* A head beyond the ring. */
+    qvirtqueue_kick(t.d->qts, t.d->vdev, t.d->req, 0x7fff);
+    check_alive(&t);
+    /* An index that promises more than the ring has. */
+    qtest_writew(t.d->qts, t.d->req->avail + 2, 0x4000);
+    t.d->vdev->bus->virtqueue_kick(t.d->vdev, t.d->req);
+    check_alive(&t);
+    vcma_test_fini(&t);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("vcma/refuse/ranges", test_ranges);
+    qtest_add_func("vcma/refuse/overlap-within", test_overlap_within);
+    qtest_add_func("vcma/refuse/requests", test_requests);
+    qtest_add_func("vcma/refuse/many-ranges", test_many_ranges);
+    qtest_add_func("vcma/refuse/over-limit", test_over_limit);
+    qtest_add_func("vcma/refuse/guaranteed", test_guaranteed);
+    qtest_add_func("vcma/refuse/deadline", test_deadline);
+    qtest_add_func("vcma/refuse/malformed", test_malformed);
+    qtest_add_func("vcma/refuse/split", test_split);
+    qtest_add_func("vcma/refuse/wild", test_wild);
+    return g_test_run();
+}
