@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The objects of the protocol library, for those who link them.
+# The objects of the protocol library, for those who link them.  Fragments are
+# read in the order of their names: use these in lists set with "=", not ":=".
 
 vcma-wire-objs := protocol/wire.o protocol/wire_text.o protocol/sockio.o
 vcma-client-objs := protocol/client.o protocol/client_recv.o protocol/client_request.o \

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test-virtio-check.c - requests and ranges of the virtio device
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "virtio_check.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+/* Every range near the two ends of a small window and of the number space. */
+static void test_ranges(void **state)
+{
+	static const uint64_t around[] = {
+		0, 4, 8, 12, 16, 60, 64, 68, UINT64_MAX - 7, UINT64_MAX - 3, UINT64_MAX,
+		UINT64_C(1) << 63, UINT64_C(1) << 32,
+	};
+	const unsigned int n = sizeof(around) / sizeof(around[0]);
+	unsigned int i, j, good = 0;
+	int di, dj;
+
+	(void)state;
+	for (i = 0; i < n; i++)
+	for (j = 0; j < n; j++)
+	for (di = -1; di <= 1; di++)
+	for (dj = -1; dj <= 1; dj++) {
+		uint64_t offset = around[i] + (uint64_t)di, size = around[j] + (uint64_t)dj;
+		bool want = offset <= 64 && size >= 1 && size <= 64 && offset + size <= 64 &&
+			offset % 4 == 0 && size % 4 == 0;
+		bool plug = want && (size == 4 || size == 8 || size == 16);
+
+		assert_int_equal(vcma_range_check(offset, size, 64, 4), want);
+		assert_int_equal(vcma_plug_check(offset, size, 64, 4, 16), plug);
+		good += want;
+	}
+	assert_true(good > 10);
+}
+
+static void test_named_ranges(void **state)
+{
+	(void)state;
+	assert_false(vcma_range_check(0, 0, 64 * MIB, 2 * MIB));
+	assert_false(vcma_range_check(0, UINT64_MAX, 64 * MIB, 2 * MIB));
+	assert_false(vcma_range_check(2 * MIB, UINT64_MAX - 2 * MIB + 1, 64 * MIB, 2 * MIB));
+	assert_false(vcma_range_check(64 * MIB, 2 * MIB, 64 * MIB, 2 * MIB));
+	assert_true(vcma_range_check(62 * MIB, 2 * MIB, 64 * MIB, 2 * MIB));
+	assert_true(vcma_range_check(0, 64 * MIB, 64 * MIB, 2 * MIB));
+	assert_false(vcma_range_check(0, 0, 0, 2 * MIB));
+	assert_true(vcma_range_check(0, 6 * MIB, 64 * MIB, 2 * MIB));
+	assert_false(vcma_plug_check(0, 6 * MIB, 64 * MIB, 2 * MIB, 32 * MIB));
+	assert_false(vcma_plug_check(0, 64 * MIB, 64 * MIB, 2 * MIB, 32 * MIB));
+}
+
+static void test_overlap(void **state)
+{
+	(void)state;
+	assert_false(vcma_ranges_overlap(0, 4, 4, 4));
+	assert_false(vcma_ranges_overlap(4, 4, 0, 4));
+	assert_true(vcma_ranges_overlap(0, 5, 4, 4));
+	assert_true(vcma_ranges_overlap(4, 4, 0, 5));
+	assert_true(vcma_ranges_overlap(0, 16, 4, 4));
+	assert_true(vcma_ranges_overlap(4, 4, 0, 16));
+	assert_true(vcma_ranges_overlap(4, 4, 4, 4));
+}
+
+static unsigned int check(uint16_t type, uint32_t n, uint16_t status, uint32_t id)
+{
+	struct vcma_req_head req = { type, status, n, 100, id };
+
+	return vcma_req_check(&req, 16 + (size_t)n * 24, vcma_resp_size(n));
+}
+
+static void test_heads(void **state)
+{
+	static const uint16_t ranged[] = {
+		VIRTIO_CMA_REQ_PLUG, VIRTIO_CMA_REQ_UNPLUG, VIRTIO_CMA_REQ_STATE,
+	};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(check(ranged[i], 1, 0, 0), VIRTIO_CMA_S_OK);
+		assert_int_equal(check(ranged[i], 64, 0, 0), VIRTIO_CMA_S_OK);
+		assert_int_equal(check(ranged[i], 0, 0, 0), VIRTIO_CMA_S_INVALID);
+		assert_int_equal(check(ranged[i], 65, 0, 0), VIRTIO_CMA_S_INVALID);
+		assert_int_equal(check(ranged[i], 1, 1, 0), VIRTIO_CMA_S_INVALID);
+		assert_int_equal(check(ranged[i], 1, 0, 1), VIRTIO_CMA_S_INVALID);
+	}
+	assert_int_equal(check(VIRTIO_CMA_REQ_UNPLUG_ALL, 0, 0, 0), VIRTIO_CMA_S_OK);
+	assert_int_equal(check(VIRTIO_CMA_REQ_UNPLUG_ALL, 1, 0, 0), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(check(VIRTIO_CMA_REQ_RECLAIM_DONE, 0, 0, 7), VIRTIO_CMA_S_OK);
+	assert_int_equal(check(VIRTIO_CMA_REQ_RECLAIM_DONE, 0, VIRTIO_CMA_S_BUSY, 7),
+			 VIRTIO_CMA_S_OK);
+	assert_int_equal(check(VIRTIO_CMA_REQ_RECLAIM_DONE, 0, VIRTIO_CMA_S_DENIED, 7),
+			 VIRTIO_CMA_S_INVALID);
+	assert_int_equal(check(VIRTIO_CMA_REQ_RECLAIM_DONE, 0, 0, 0), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(check(VIRTIO_CMA_REQ_CONFIRM, 1, 0, 0), VIRTIO_CMA_S_UNSUPPORTED);
+	assert_int_equal(check(0, 1, 0, 0), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(check(7, 1, 0, 0), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(check(0xffff, 1, 0, 0), VIRTIO_CMA_S_INVALID);
+}
+
+static void test_buffers(void **state)
+{
+	struct vcma_req_head req = { VIRTIO_CMA_REQ_PLUG, 0, 2, 0, 0 };
+
+	(void)state;
+	assert_int_equal(vcma_resp_size(0), 8);
+	assert_int_equal(vcma_resp_size(2), 24);
+	assert_int_equal(vcma_req_check(&req, 64, 24), VIRTIO_CMA_S_OK);
+	assert_int_equal(vcma_req_check(&req, 64, 4096), VIRTIO_CMA_S_OK);
+	assert_int_equal(vcma_req_check(&req, 64, 23), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(vcma_req_check(&req, 63, 24), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(vcma_req_check(&req, 65, 24), VIRTIO_CMA_S_INVALID);
+	req.num_ranges = UINT32_MAX;
+	assert_int_equal(vcma_req_check(&req, 64, 24), VIRTIO_CMA_S_INVALID);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_named_ranges),
+		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_heads),
+		cmocka_unit_test(test_buffers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
