@@ -146,7 +146,7 @@ void core_lease(struct core *core, struct core_vm *vm, uint32_t sequence,
 		const struct core_lease_args *args, uint64_t now);
 /* 0, or -ENOENT: no such request waits (it has been answered already). */
 int core_cancel(struct core *core, struct core_vm *vm, uint32_t sequence, uint64_t now);
-/* GRANTING -> LEASED. */
+/* GRANTING -> LEASED.  These two do nothing to a lease that is not GRANTING. */
 void core_lease_acked(struct core *core, struct core_lease *lease, uint64_t now);
 /* A grant that failed or was aborted on the way: all its granules are DIRTY. */
 void core_lease_failed(struct core *core, struct core_lease *lease, uint64_t now);

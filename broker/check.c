@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * check.c - core_check(): do the invariants hold?
+ *
+ * Counts everything anew from granules, leases and requests, and compares:
+ * nothing here trusts a counter or an index.
+ */
+
+#include "chunk.h"
+#include "core_internal.h"
+#include "granule.h"
+#include "lease.h"
+#include "wait.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* I1: the state of one granule agrees with all that refers to it. */
+static const char *check_granule(const struct core_granule *g)
+{
+	bool held = g->state == GRANULE_GRANTING || g->state == GRANULE_LEASED;
+	const struct chunk *c = chunk_of(g);
+
+	if (g->state >= GRANULE_NR_STATES)
+		return "I1: a granule is in no state";
+	if (held != !!g->lease)
+		return "I1: a granule has a lease and should not, or the other way round";
+	if (g->lease && g->lease->granting != (g->state == GRANULE_GRANTING))
+		return "I1: a granule is not in the state of its lease";
+	if (g->state == GRANULE_RESERVED && !g->wait)
+		return "I1: a granule is reserved for nobody";
+	if (g->state == GRANULE_CLEAN && g->wait)
+		return "I1: a granule is clean and somebody waits for it";
+	if (!c->user && !granule_is_idle(g->state))
+		return "I9: a granule is in use and nobody is charged for it";
+	if (g->lease && g->lease->vm != c->user)
+		return "I9: a lease lies in a chunk of another VM";
+	return NULL;
+}
+
+/* I1: counts and room of one chunk. */
+static const char *check_counts(const struct core_pool *pool, const struct chunk *c)
+{
+	const uint8_t *node = chunk_buddies(pool, c);
+	uint32_t nr[GRANULE_NR_STATES] = { 0 };
+	uint32_t base = chunk_index(pool, c) * pool->per, claimed = 0, i;
+
+	for (i = 0; i < pool->per; i++) {
+		const struct core_granule *g = &pool->granule[base + i];
+		const char *bad = check_granule(g);
+
+		if (bad)
+			return bad;
+		nr[g->state]++;
+		claimed += g->wait && g->wait != c->claim;
+		if (!!node[pool->per + i] != (g->state == GRANULE_CLEAN))
+			return "I1: room in a chunk is not its clean granules";
+		if (c->claim && g->wait != c->claim)
+			return "I9: a request has claimed part of a chunk that another has claimed";
+	}
+	if (memcmp(nr, c->nr, sizeof(nr)))
+		return "I1: a chunk counts its granules wrongly";
+	if (claimed != c->nr_claimed)
+		return "I9: a chunk counts its claimed granules wrongly";
+	return NULL;
+}
+
+/* I9: one chunk is where it belongs. */
+static const char *check_chunk(struct core_pool *pool, const struct chunk *c)
+{
+	const struct extent_index *idx = c->home ? &c->home->free : &pool->shared;
+	bool is_free = !c->user && !c->nr[GRANULE_BAD];
+
+	if (c->home && c->user && c->user != c->home)
+		return "I7: a VM uses what is guaranteed to another";
+	if (c->home && c->claim && wait_vm(c->claim) != c->home)
+		return "I7: a request has claimed what is guaranteed to another VM";
+	if (is_free != (pool->map.slot[chunk_index(pool, c)].in == idx) ||
+	    (!is_free && pool->map.slot[chunk_index(pool, c)].in))
+		return "I9: a chunk is in the wrong index, or is not in one";
+	if (!c->user && (c->claim || c->nr_claimed || c->nr_room))
+		return "I9: a free chunk is claimed or has room for its user";
+	if (!c->user && c->nr[GRANULE_CLEAN] + c->nr[GRANULE_BAD] != pool->per)
+		return "I9: a chunk is free but not clean";
+	if (c->user && !c->claim && c->nr[GRANULE_CLEAN] + c->nr[GRANULE_BAD] == pool->per)
+		return "I9: a VM is charged for a chunk that is clean";
+	if (c->user && c->nr_room != (c->claim || c->nr[GRANULE_BAD] ? 0 : c->nr[GRANULE_CLEAN]))
+		return "I9: room in a chunk is not counted";
+	return check_counts(pool, c);
+}
+
+/* I9: the extents of an index are maximal, and are all that is in it. */
+static const char *check_index(const struct extent_index *idx)
+{
+	uint32_t i, units = 0, extents = 0, longest = 0;
+
+	for (i = extent_next(idx, 0); i != UINT32_MAX;) {
+		uint32_t len = extent_from(idx, i), j;
+
+		if (!len || extent_until(idx, i + len - 1) != len)
+			return "I9: an extent does not know its ends";
+		if (!extent_consecutive(idx->map, i, len))
+			return "I9: an extent is not consecutive";
+		for (j = i; j < i + len; j++)
+			if (!extent_has(idx, j))
+				return "I9: an extent has units that are not free";
+		units += len;
+		extents++;
+		longest = len > longest ? len : longest;
+		i = extent_next(idx, i + len);
+	}
+	if (units != idx->units || extents != idx->extents || longest != extent_longest(idx))
+		return "I9: an index counts its extents wrongly";
+	return NULL;
+}
+
+static const char *check_pool(struct core_pool *pool)
+{
+	uint32_t state[GRANULE_NR_STATES] = { 0 };
+	uint32_t i, s, home = 0, broken = 0;
+	const char *bad;
+
+	for (i = 0; i < pool->nr_chunks; i++) {
+		const struct chunk *c = &pool->chunk[i];
+
+		bad = check_chunk(pool, c);
+		if (bad)
+			return bad;
+		for (s = 0; s < GRANULE_NR_STATES; s++)
+			state[s] += c->nr[s];
+		home += !!c->home;
+		broken += !!c->nr[GRANULE_BAD];
+	}
+	if (memcmp(state, pool->state, sizeof(state)))
+		return "I1: a pool counts its granules wrongly";
+	if (home != pool->nr_home || broken != pool->nr_broken)
+		return "I7: a pool counts its guarantees wrongly";
+	return check_index(&pool->shared);
+}
+
+/* I2, and I7 for what is being reclaimed. */
+static const char *check_lease(const struct core_lease *lease)
+{
+	const struct core_pool *pool = lease->vm->pool;
+	bool home = false;
+	uint32_t i;
+
+	for (i = lease->first; i < lease->first + lease->nr; i++) {
+		if (i >= pool->nr || pool->granule[i].lease != lease)
+			return "I2: a lease does not have all its granules";
+		if (granule_addr(pool, i) != granule_addr(pool, lease->first) +
+					     (i - lease->first) * pool->granule_size)
+			return "I2: a lease is not consecutive";
+		home |= !!chunk_of(&pool->granule[i])->home;
+	}
+	if (home != lease->home)
+		return "I7: a lease does not know that it is guaranteed";
+	if (lease->home && lease->order)
+		return "I7: a guaranteed lease is being reclaimed";
+	return NULL;
+}
+
+/* What the counters of a VM should be. */
+struct tally {
+	uint32_t used, home, coming, missing;
+	uint64_t room;
+	uint32_t state[GRANULE_NR_STATES];
+};
+
+/* I7: home chunks lie in whole runs. */
+static bool home_is_in_runs(const struct core_vm *vm)
+{
+	const struct core_pool *pool = vm->pool;
+	uint32_t i, run = 0;
+
+	for (i = 0; i < pool->nr_chunks; i++) {
+		if (run && (pool->chunk[i].home != vm || !extent_consecutive(&pool->map, i - 1, 2))) {
+			if (run % vm->run)
+				return false;
+			run = 0;
+		}
+		run += pool->chunk[i].home == vm;
+	}
+	return !run || run % vm->run == 0;
+}
+
+static void tally(const struct core_vm *vm, struct tally *ret)
+{
+	const struct core_pool *pool = vm->pool;
+	uint32_t i, s;
+
+	for (i = 0; i < pool->nr_chunks; i++) {
+		const struct chunk *c = &pool->chunk[i];
+
+		if (c->home == vm) {
+			ret->home++;
+			ret->missing += c->nr[GRANULE_QUARANTINED] + c->nr[GRANULE_BAD];
+		}
+		if (c->claim && wait_vm(c->claim) == vm && c->user != vm)
+			ret->coming++;
+		if (c->user != vm)
+			continue;
+		ret->used++;
+		ret->room += c->nr_room;
+		for (s = 0; s < GRANULE_NR_STATES; s++)
+			ret->state[s] += granule_is_idle(s) ? 0 : c->nr[s];
+	}
+}
+
+static const char *check_vm(const struct core_vm *vm)
+{
+	struct tally t = { 0 };
+	struct list *l;
+	uint32_t leases = 0;
+
+	tally(vm, &t);
+	if (t.home != vm->guarantee || !home_is_in_runs(vm))
+		return "I7: a guarantee is not set aside in its runs";
+	if (t.missing != vm->nr_missing)
+		return "I7: a VM does not know what is missing in its home";
+	if (t.used != vm->nr_used || t.coming != vm->nr_coming)
+		return "I9: a VM is charged wrongly";
+	if (vm_charged(vm) > vm->limit)
+		return "I9: a VM is beyond its limit";
+	if (t.room != vm->nr_room || memcmp(t.state, vm->state, sizeof(t.state)))
+		return "I9: a VM counts its granules wrongly";
+	list_for_each(l, &vm->leases) {
+		const struct core_lease *lease = list_entry(l, struct core_lease, in_vm);
+		const char *bad = lease->vm == vm ? check_lease(lease)
+						  : "I9: a lease is in the list of another VM";
+
+		if (bad)
+			return bad;
+		leases++;
+	}
+	if (leases != vm->nr_leases)
+		return "I9: a VM counts its leases wrongly";
+	return check_index(&vm->free);
+}
+
+/* I9: a request has claimed what it says, and waits for what can come. */
+static const char *check_wait(const struct wait *wait)
+{
+	const struct core_pool *pool = wait_vm(wait)->pool;
+	uint32_t first, nr, missing, i;
+	bool whole;
+
+	wait_claim_of(wait, &first, &nr, &missing, &whole);
+	if (nr && !missing)
+		return "I10: a request has all it waits for and no answer";
+	for (i = first; i < first + nr; i++) {
+		const struct core_granule *g = &pool->granule[i];
+		const struct chunk *c = chunk_of(g);
+
+		if (g->wait != wait || (whole && c->claim != wait))
+			return "I9: a request has lost part of its claim";
+		if (!whole && (c->claim || c->user != wait_vm(wait)))
+			return "I9: a request has claimed part of a chunk that is not its VM's";
+		missing -= g->state != GRANULE_RESERVED;
+		if (g->state == GRANULE_QUARANTINED || g->state == GRANULE_BAD ||
+		    (g->lease && !g->lease->order))
+			return "I10: a request waits for what nobody has been asked for";
+	}
+	return nr && missing ? "I9: a request counts what is missing wrongly" : NULL;
+}
+
+static const char *check_leases(const struct core *core)
+{
+	const struct core_lease *lease = lease_first_from(core, 0);
+	const struct core_pool *pool;
+	uint32_t n = 0, scrubbing = 0;
+
+	while (lease) {
+		n++;
+		lease = lease_first_from(core, lease->id + 1);
+	}
+	if (n != core->nr_leases)
+		return "I9: leases are counted wrongly";
+	for (pool = core->pools; pool; pool = pool->next)
+		scrubbing += pool->state[GRANULE_SCRUBBING];
+	if (scrubbing != core->nr_scrubbing || scrubbing > CORE_SCRUB_MAX)
+		return "I9: the scrubber has more than it can take";
+	return NULL;
+}
+
+/**
+ * core_check() - Do the invariants hold?
+ * @core: the core, between events
+ *
+ * Return: NULL if all hold, or a text that begins with the number of the one
+ * that does not.
+ */
+const char *core_check(const struct core *core)
+{
+	struct core_pool *pool;
+	const struct core_vm *vm;
+	const char *bad = NULL;
+	struct list *l;
+	uint32_t waits = 0;
+
+	for (pool = core->pools; pool && !bad; pool = pool->next)
+		bad = check_pool(pool);
+	for (vm = core->vms; vm && !bad; vm = vm->next)
+		bad = check_vm(vm);
+	if (bad)
+		return bad;
+	list_for_each(l, &core->waits) {
+		bad = check_wait(wait_from(l));
+		if (bad)
+			return bad;
+		waits++;
+	}
+	if (waits != core->nr_waits)
+		return "I10: requests are counted wrongly";
+	return check_leases(core);
+}

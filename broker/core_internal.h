@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* core_internal.h - the core's data, shared by its modules only */
+#ifndef VCMA_BROKER_CORE_INTERNAL_H
+#define VCMA_BROKER_CORE_INTERNAL_H
+
+#include "buddy.h"
+#include "core.h"
+#include "extent.h"
+#include "list.h"
+#include "tree.h"
+
+/**
+ * struct core_granule - what the core knows of a granule
+ * @tag: the daemon's pointer
+ * @pool: it belongs to
+ * @lease: it is part of, while GRANTING or LEASED
+ * @wait: the request that has claimed it; it becomes RESERVED when CLEAN
+ * @debt: while DIRTY: in a queue of the VM that left it so
+ * @retry: while QUARANTINED: in core::retry, by @due
+ * @due: ms, when to try again
+ * @index: in its pool
+ * @backoff: ms, between the latest two tries
+ * @state: granule_set_state() alone changes it
+ */
+struct core_granule {
+	void *tag;
+	struct core_pool *pool;
+	struct core_lease *lease;
+	struct wait *wait;
+	union {
+		struct list debt;
+		struct {
+			struct tree_node retry;
+			uint64_t due;
+		};
+	};
+	uint32_t index;
+	uint16_t backoff;
+	uint8_t state;
+};
+
+/**
+ * struct chunk - what a VM's share is counted in
+ * @home: the VM whose guarantee it is part of, for ever; NULL: shared
+ * @user: the VM that is charged for it; NULL: it is free, and in an extent index
+ * @claim: the request that waits for the whole of it
+ * @used: in core_vm::used of @user
+ * @room: in core_vm::room of @user, if it has room for small leases
+ * @nr: granules in each state
+ * @nr_claimed: granules claimed one by one, by a request of @user
+ * @nr_room: what it adds to core_vm::nr_room
+ */
+struct chunk {
+	struct core_vm *home;
+	struct core_vm *user;
+	struct wait *claim;
+	struct list used;
+	struct list room;
+	uint32_t nr[GRANULE_NR_STATES];
+	uint32_t nr_claimed;
+	uint32_t nr_room;
+};
+
+/**
+ * struct core_pool - granules of one backing
+ * @per: granules in a chunk, a power of two
+ * @order: its logarithm
+ * @buddies: nodes of struct buddy trees, 2 * @per for each chunk; a granule is
+ *	free there while it is CLEAN
+ * @map: where the chunks are
+ * @shared: free shared chunks; those of VMs are in core_vm::free
+ * @extents, @longest: maximal runs of consecutive PFNs, and chunks in the longest
+ * @changed: a chunk or a lease changed hands since waiters had a look; @look:
+ *	they are having it
+ */
+struct core_pool {
+	struct core *core;
+	struct core_pool *next;
+	char name[VCMA_NAME_MAX];
+	uint64_t granule_size;
+	uint64_t chunk_size;
+	uint32_t flags;
+	uint32_t backing;
+	uint32_t nr;
+	uint32_t nr_chunks;
+	uint32_t per;
+	unsigned int order;
+	struct core_granule *granule;
+	struct chunk *chunk;
+	uint64_t *chunk_addr;
+	uint8_t *buddies;
+	struct extent_map map;
+	struct extent_index shared;
+	uint32_t nr_home;		/* chunks set aside for VMs */
+	uint32_t nr_broken;		/* chunks with a BAD granule */
+	uint32_t state[GRANULE_NR_STATES];
+	uint32_t extents, longest;
+	bool changed, look;
+	uint64_t scrubbed, reclaimed, refused;	/* since start, as in vcma_op_pool */
+};
+
+#define ROOM_HOME	0
+#define ROOM_SHARED	1
+
+/**
+ * struct core_vm - a tenant
+ * @guarantee, @run, @limit: chunks
+ * @nr_used: chunks whose user it is
+ * @nr_coming: chunks that its requests have claimed, of which it is not the
+ *	user yet; together these are charged
+ * @free: its free home chunks
+ * @used: its chunks
+ * @room: those with room for a small lease, by kind and by 1 + the order of
+ *	the largest block free
+ * @nr_room: CLEAN granules in these
+ * @state: granules of its chunks in each state, but for the idle ones: CLEAN,
+ *	RESERVED and BAD are not counted
+ * @nr_missing: granules of its home that are QUARANTINED or BAD
+ * @filling: the reclaim order that is being put together
+ * @wants: its latest request failed for want of memory
+ * @wants_more_than: bytes that were available then
+ */
+struct core_vm {
+	struct core *core;
+	struct core_vm *next;
+	struct core_pool *pool;
+	char name[VCMA_NAME_MAX];
+	void *tag;
+	bool connected;
+	uint32_t pid;
+	uint32_t guarantee, run, limit;
+	uint32_t nr_used, nr_coming;
+	struct extent_index free;
+	struct list used;
+	struct list room[2][BUDDY_MAX_ORDER + 2];
+	uint64_t nr_room;
+	struct list leases;
+	uint32_t nr_leases;
+	uint32_t nr_waiting;
+	struct list debt[2];
+	struct list in_debt[2];		/* in core::debtors */
+	uint32_t state[GRANULE_NR_STATES];
+	uint32_t nr_missing;
+	struct order *filling;
+	bool wants;
+	uint64_t wants_more_than;
+	uint64_t reclaimed;
+	uint64_t refused_size;
+	uint32_t refused_status;
+	char refused_by[VCMA_NAME_MAX];
+};
+
+/**
+ * struct core_lease - consecutive granules of one VM
+ * @home: one of them is in a home chunk: never reclaimed (I7)
+ * @order: the reclaim order that asks for it, or NULL
+ * @refused: core::serial when its holder last refused to give it up; 0: never
+ * @refused_at: ms, the time of that
+ * @mark: core::stamp of the latest core_released() that named it
+ */
+struct core_lease {
+	struct tree_node by_id;
+	struct list in_vm;
+	uint64_t id;
+	struct core_vm *vm;
+	uint32_t first, nr;
+	bool granting;
+	bool home;
+	struct order *order;
+	uint64_t refused;
+	uint64_t refused_at;
+	uint64_t mark;
+	uint64_t since;
+};
+
+#define PAGE_BYTES	4096
+
+#define DEBT_URGENT	0
+#define DEBT_ORDINARY	1
+
+struct core {
+	const struct core_ops *ops;
+	void *opaque;
+	uint64_t now;
+	uint64_t stamp;
+	uint64_t serial;		/* of the latest LEASE request */
+	uint64_t last_lease;
+	uint32_t last_id;		/* of orders and operations */
+	struct core_pool *pools;
+	struct core_vm *vms;
+	struct tree leases;
+	uint32_t nr_leases;
+	struct list waits;		/* the oldest first */
+	uint32_t nr_waits;
+	struct list orders;
+	struct list operations;
+	struct list debtors[2];		/* VMs with DIRTY granules, taking turns */
+	uint32_t nr_scrubbing;
+	uint32_t nr_retrying;		/* of these, granules that were QUARANTINED */
+	struct tree retry;
+};
+
+static inline struct chunk *chunk_of(const struct core_granule *g)
+{
+	return &g->pool->chunk[g->index >> g->pool->order];
+}
+
+static inline uint32_t chunk_index(const struct core_pool *pool, const struct chunk *c)
+{
+	return (uint32_t)(c - pool->chunk);
+}
+
+/* Bytes, from address zero. */
+static inline uint64_t granule_addr(const struct core_pool *pool, uint32_t index)
+{
+	return pool->chunk_addr[index >> pool->order] +
+	       (index & (pool->per - 1)) * pool->granule_size;
+}
+
+static inline uint32_t vm_charged(const struct core_vm *vm)
+{
+	return vm->nr_used + vm->nr_coming;
+}
+
+#endif /* VCMA_BROKER_CORE_INTERNAL_H */

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* notify.h - requests that failed, and whom to tell when there is more again */
+#ifndef VCMA_BROKER_NOTIFY_H
+#define VCMA_BROKER_NOTIFY_H
+
+#include "core_internal.h"
+
+/* What @vm could lease without any reclaim, bytes. */
+uint64_t notify_available(const struct core_vm *vm);
+void notify_refused(struct core_vm *vm, uint64_t size, uint32_t status, const struct core_vm *by);
+void notify_run(struct core *core);
+
+#endif /* VCMA_BROKER_NOTIFY_H */

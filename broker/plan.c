@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* plan.c - what a request that cannot be served at once should wait for; see plan.h */
+
+#include "plan.h"
+#include "chunk.h"
+#include "lease.h"
+#include "policy.h"
+
+/* What stands in the way of having a chunk; the later ones weigh more. */
+enum bar {
+	BAR_NONE,
+	BAR_TIME,	/* something that ends by itself */
+	BAR_REFUSED,	/* a lease that this request has asked for in vain */
+	BAR_GUARANTEE,	/* home of another VM */
+	BAR_OWN,	/* the VM's own leases and claims */
+	BAR_BROKEN,
+	BAR_NR
+};
+
+/**
+ * struct look - one chunk as the request sees it
+ * @bar: what stands in the way
+ * @cost: of having it, but for @big
+ * @big: a lease of several chunks that is to be reclaimed
+ * @mine: it is charged to the VM already
+ */
+struct look {
+	enum bar bar;
+	uint64_t cost;
+	const struct core_lease *big;
+	bool mine;
+};
+
+/* The run that is being looked at, and what was found so far. */
+struct scan {
+	struct core_vm *vm;
+	const struct want *want;
+	uint64_t serial;
+	uint64_t recheck;
+	uint32_t bars[BAR_NR];		/* in the run */
+	uint32_t all[BAR_NR];		/* in the pool */
+	uint64_t cost;
+	uint32_t mine;
+	uint32_t first, nr;		/* the run, in chunks */
+	bool possible, refused, guaranteed;
+	const struct core_vm *by;
+	uint32_t by_bars;
+	bool found;
+	uint64_t best_cost;
+	uint32_t best;
+};
+
+/* Granules that somebody has to give up weigh more than any that are dirty. */
+#define COST_RECLAIM	(UINT64_C(1) << 32)
+
+static void raise(struct look *look, enum bar bar)
+{
+	if (look->bar < bar)
+		look->bar = bar;
+}
+
+/* A lease of another VM in a shared chunk. */
+static void look_at_lease(struct scan *s, const struct core_lease *lease, struct look *look)
+{
+	const struct core *core = s->vm->core;
+	uint64_t again = lease->refused_at + PLAN_ASK_AGAIN_MS;
+
+	if (lease->home || lease->granting || !lease->vm->connected) {
+		raise(look, BAR_TIME);
+	} else if (lease->refused >= s->serial) {
+		raise(look, BAR_REFUSED);
+	} else if (lease->refused && again > core->now) {
+		raise(look, BAR_TIME);
+		if (again < s->recheck)
+			s->recheck = again;
+	}
+	if (lease->nr > s->vm->pool->per)
+		look->big = lease;
+	else
+		look->cost += lease->nr * (lease->order ? 1 : COST_RECLAIM);
+}
+
+static struct look look_at(struct scan *s, uint32_t index)
+{
+	struct core_pool *pool = s->vm->pool;
+	const struct chunk *c = &pool->chunk[index];
+	struct look look = { .bar = BAR_NONE, .mine = c->user == s->vm };
+	uint32_t i, end = (index + 1) * pool->per;
+
+	if (c->nr[GRANULE_BAD]) {
+		look.bar = BAR_BROKEN;
+		return look;
+	}
+	if (c->home && c->home != s->vm) {
+		look.bar = BAR_GUARANTEE;
+		return look;
+	}
+	if (!c->user)
+		return look;
+	if (look.mine && (c->nr[GRANULE_LEASED] || c->nr[GRANULE_GRANTING] ||
+			  c->nr[GRANULE_RESERVED])) {
+		look.bar = BAR_OWN;
+		return look;
+	}
+	if (c->claim || c->nr_claimed || c->nr[GRANULE_QUARANTINED])
+		look.bar = BAR_TIME;
+	look.cost = c->nr[GRANULE_DIRTY] + c->nr[GRANULE_SCRUBBING];
+	if (!c->nr[GRANULE_LEASED] && !c->nr[GRANULE_GRANTING])
+		return look;
+	for (i = index * pool->per; i < end;) {
+		const struct core_lease *lease = lease_at(pool, i);
+
+		if (lease)
+			look_at_lease(s, lease, &look);
+		i = lease ? lease->first + lease->nr : i + 1;
+	}
+	return look;
+}
+
+static uint64_t big_cost(const struct core_lease *lease)
+{
+	return lease->nr * (lease->order ? 1 : COST_RECLAIM);
+}
+
+/* The run grows by the chunk after it. */
+static void take_in(struct scan *s)
+{
+	uint32_t index = s->first + s->nr;
+	struct look look = look_at(s, index);
+
+	s->bars[look.bar]++;
+	s->all[look.bar]++;
+	s->cost += look.cost;
+	s->mine += look.mine;
+	/* A lease of several chunks counts once, when its first chunk in the run comes in. */
+	if (look.big && (!s->nr || lease_at(s->vm->pool, index * s->vm->pool->per - 1) != look.big))
+		s->cost += big_cost(look.big);
+	s->nr++;
+}
+
+/* The run loses its first chunk. */
+static void let_go(struct scan *s)
+{
+	uint32_t index = s->first;
+	struct look look = look_at(s, index);
+
+	s->bars[look.bar]--;
+	s->cost -= look.cost;
+	s->mine -= look.mine;
+	s->first++;
+	s->nr--;
+	if (look.big &&
+	    (!s->nr || lease_at(s->vm->pool, s->first * s->vm->pool->per) != look.big))
+		s->cost -= big_cost(look.big);
+}
+
+/* The other VM whose guarantee lies in the run. */
+static const struct core_vm *guaranteed_to(const struct scan *s)
+{
+	uint32_t i;
+
+	for (i = s->first; i < s->first + s->nr; i++) {
+		const struct core_vm *home = s->vm->pool->chunk[i].home;
+
+		if (home && home != s->vm)
+			return home;
+	}
+	return NULL;
+}
+
+static void judge_run(struct scan *s)
+{
+	const struct core_vm *vm = s->vm;
+	uint64_t addr;
+	uint32_t c;
+
+	if (!extent_consecutive(&vm->pool->map, s->first, s->nr) || s->bars[BAR_BROKEN] ||
+	    !extent_place(&vm->pool->map, s->first, s->nr, &s->want->ext, &c, &addr))
+		return;
+	if (s->bars[BAR_OWN])
+		return;
+	if (s->bars[BAR_GUARANTEE]) {
+		if (!s->guaranteed || s->bars[BAR_GUARANTEE] < s->by_bars) {
+			s->by = guaranteed_to(s);
+			s->by_bars = s->bars[BAR_GUARANTEE];
+		}
+		s->guaranteed = true;
+		return;
+	}
+	if (s->bars[BAR_REFUSED]) {
+		s->refused = true;
+		return;
+	}
+	s->possible = true;
+	if (s->bars[BAR_TIME] || vm_charged(vm) + s->nr - s->mine > vm->limit)
+		return;
+	if (!s->found || s->cost < s->best_cost) {
+		s->found = true;
+		s->best_cost = s->cost;
+		s->best = s->first;
+	}
+}
+
+/* Charged to the VM, and not about to be clean. */
+static uint32_t firm(const struct core_vm *vm)
+{
+	uint32_t n = vm_charged(vm);
+	struct list *l;
+
+	list_for_each(l, &vm->used) {
+		const struct chunk *c = list_entry(l, struct chunk, used);
+
+		n -= chunk_is_only_dirty(c);
+	}
+	return n;
+}
+
+/* The other VM with the largest guarantee. */
+static const struct core_vm *largest_guarantee(const struct core_vm *vm)
+{
+	const struct core_vm *other, *best = NULL;
+
+	for (other = vm->core->vms; other; other = other->next)
+		if (other != vm && other->pool == vm->pool && other->guarantee &&
+		    (!best || other->guarantee > best->guarantee))
+			best = other;
+	return best;
+}
+
+/* A block of a chunk of the VM's own whose granules will all be clean. */
+static bool plan_in_chunk(struct core_vm *vm, const struct want *want, struct plan *ret)
+{
+	struct core_pool *pool = vm->pool;
+	struct list *l;
+
+	list_for_each(l, &vm->used) {
+		const struct chunk *c = list_entry(l, struct chunk, used);
+		uint32_t base = chunk_index(pool, c) * pool->per, block, i;
+
+		if (c->claim || c->nr[GRANULE_BAD] ||
+		    c->nr[GRANULE_DIRTY] + c->nr[GRANULE_SCRUBBING] + c->nr[GRANULE_CLEAN] <
+		    want->granules)
+			continue;
+		for (block = base; block < base + pool->per; block += want->granules) {
+			uint64_t addr = granule_addr(pool, block);
+
+			if (addr & (want->ext.align - 1) ||
+			    !vcma_reach_ok(&want->ext.reach, addr, want->ext.size))
+				continue;
+			for (i = block; i < block + want->granules; i++) {
+				const struct core_granule *g = &pool->granule[i];
+
+				if (g->wait || (g->state != GRANULE_CLEAN &&
+						g->state != GRANULE_DIRTY &&
+						g->state != GRANULE_SCRUBBING))
+					break;
+			}
+			if (i < block + want->granules)
+				continue;
+			ret->first = block;
+			ret->nr = want->granules;
+			ret->lease_first = block;
+			ret->whole = false;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void scan_pool(struct scan *s)
+{
+	const struct core_pool *pool = s->vm->pool;
+
+	while (s->first + s->nr < pool->nr_chunks) {
+		if (s->nr == s->want->chunks)
+			let_go(s);
+		take_in(s);
+		if (s->nr == s->want->chunks)
+			judge_run(s);
+	}
+}
+
+static void fill_view(const struct scan *s, struct policy_view *v)
+{
+	const struct core_vm *vm = s->vm;
+
+	v->need = s->want->chunks;
+	v->limit = vm->limit;
+	v->firm = firm(vm);
+	v->pool = vm->pool->nr_chunks - s->all[BAR_BROKEN];
+	v->guaranteed = s->all[BAR_GUARANTEE];
+	v->own = s->all[BAR_OWN];
+	v->run_guaranteed = s->guaranteed;
+	v->run_refused = s->refused;
+	v->run_possible = s->possible;
+}
+
+/**
+ * plan_make() - Find out what a request should wait for
+ * @vm: whose request it is
+ * @want: what it wants; cannot be had at once
+ * @serial: core::serial when it came
+ * @ret: the plan
+ */
+void plan_make(struct core_vm *vm, const struct want *want, uint64_t serial, struct plan *ret)
+{
+	struct scan s = { .vm = vm, .want = want, .serial = serial, .recheck = UINT64_MAX };
+	struct policy_view view;
+	uint64_t addr;
+	uint32_t c;
+
+	*ret = (struct plan){ .status = VCMA_ST_OK, .recheck = UINT64_MAX };
+	if (want->granules < vm->pool->per && plan_in_chunk(vm, want, ret))
+		return;
+	scan_pool(&s);
+	fill_view(&s, &view);
+	ret->status = policy_decide(&view);
+	if (ret->status == VCMA_ST_GUARANTEED)
+		ret->by = s.guaranteed && view.need <= view.pool - view.own - view.guaranteed ?
+			  s.by : largest_guarantee(vm);
+	if (ret->status != VCMA_ST_OK)
+		return;
+	ret->recheck = s.recheck;
+	if (!s.found)
+		return;
+	/* judge_run() has placed it there before. */
+	if (!extent_place(&vm->pool->map, s.best, want->chunks, &want->ext, &c, &addr))
+		return;
+	ret->first = s.best * vm->pool->per;
+	ret->nr = want->chunks * vm->pool->per;
+	ret->lease_first = place_granule(vm->pool, c, addr);
+	ret->whole = true;
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* pool_index.c - pools and VMs as the core knows them: making and freeing */
+
+#include "pool_index.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_power_of_two(uint64_t x)
+{
+	return x && !(x & (x - 1));
+}
+
+static void copy_name(char ret[VCMA_NAME_MAX], const char *name)
+{
+	size_t length = strnlen(name, VCMA_NAME_MAX - 1);
+
+	memset(ret, 0, VCMA_NAME_MAX);
+	memcpy(ret, name, length);
+}
+
+static bool desc_is_valid(const struct core_pool_desc *desc)
+{
+	uint64_t step = desc->granule_size / PAGE_BYTES, per;
+	uint32_t i;
+
+	if (!is_power_of_two(desc->granule_size) || desc->granule_size < PAGE_BYTES ||
+	    !is_power_of_two(desc->chunk_size) || desc->chunk_size < desc->granule_size ||
+	    !desc->nr)
+		return false;
+	per = desc->chunk_size / desc->granule_size;
+	if (per > UINT32_C(1) << BUDDY_MAX_ORDER || desc->nr % per)
+		return false;
+	for (i = 0; i < desc->nr; i++) {
+		if (desc->pfn[i] > UINT64_MAX / PAGE_BYTES - step)
+			return false;
+		if (i % per == 0 ? desc->pfn[i] % (per * step) != 0 ||
+				   (i && desc->pfn[i] <= desc->pfn[i - 1])
+				 : desc->pfn[i] != desc->pfn[i - 1] + step)
+			return false;
+	}
+	return true;
+}
+
+void pool_index_free(struct core_pool *pool)
+{
+	if (!pool)
+		return;
+	extent_map_fini(&pool->map);
+	free(pool->granule);
+	free(pool->chunk);
+	free(pool->chunk_addr);
+	free(pool->buddies);
+	free(pool);
+}
+
+static int fill(struct core_pool *pool, const struct core_pool_desc *desc)
+{
+	uint32_t i;
+	int ret;
+
+	pool->granule = calloc(pool->nr, sizeof(*pool->granule));
+	pool->chunk = calloc(pool->nr_chunks, sizeof(*pool->chunk));
+	pool->chunk_addr = calloc(pool->nr_chunks, sizeof(*pool->chunk_addr));
+	pool->buddies = malloc(2 * (size_t)pool->nr);
+	if (!pool->granule || !pool->chunk || !pool->chunk_addr || !pool->buddies)
+		return -ENOMEM;
+	for (i = 0; i < pool->nr_chunks; i++) {
+		struct chunk *c = &pool->chunk[i];
+
+		pool->chunk_addr[i] = desc->pfn[i * pool->per] * PAGE_BYTES;
+		list_init(&c->used);
+		list_init(&c->room);
+		c->nr[GRANULE_CLEAN] = pool->per;
+		buddy_init(pool->buddies + 2 * (size_t)i * pool->per, pool->per);
+	}
+	for (i = 0; i < pool->nr; i++) {
+		pool->granule[i].tag = desc->tags ? desc->tags[i] : NULL;
+		pool->granule[i].pool = pool;
+		pool->granule[i].index = i;
+		pool->granule[i].state = GRANULE_CLEAN;
+	}
+	pool->state[GRANULE_CLEAN] = pool->nr;
+	ret = extent_map_init(&pool->map, pool->chunk_addr, pool->nr_chunks, pool->chunk_size);
+	if (ret)
+		return ret;
+	extent_index_init(&pool->shared, &pool->map);
+	extent_put(&pool->shared, 0, pool->nr_chunks);
+	pool->extents = pool->shared.extents;
+	pool->longest = extent_longest(&pool->shared);
+	return 0;
+}
+
+/**
+ * core_pool_add() - Tell the core of a pool
+ * @core: the core
+ * @desc: its granules; copied
+ * @ret_pool: the pool
+ *
+ * Return: 0, -EINVAL (sizes, or @desc->pfn is not made of whole, aligned
+ * chunks in ascending order), -ENOMEM.
+ */
+int core_pool_add(struct core *core, const struct core_pool_desc *desc,
+		  struct core_pool **ret_pool)
+{
+	struct core_pool *pool, **end;
+	int ret;
+
+	if (!desc_is_valid(desc))
+		return -EINVAL;
+	pool = calloc(1, sizeof(*pool));
+	if (!pool)
+		return -ENOMEM;
+	pool->core = core;
+	copy_name(pool->name, desc->name);
+	pool->granule_size = desc->granule_size;
+	pool->chunk_size = desc->chunk_size;
+	pool->flags = desc->flags;
+	pool->backing = desc->backing;
+	pool->nr = desc->nr;
+	pool->per = (uint32_t)(desc->chunk_size / desc->granule_size);
+	pool->order = (unsigned int)__builtin_ctz(pool->per);
+	pool->nr_chunks = desc->nr / pool->per;
+	ret = fill(pool, desc);
+	if (ret) {
+		pool_index_free(pool);
+		return ret;
+	}
+	for (end = &core->pools; *end; end = &(*end)->next)
+		;
+	*end = pool;
+	*ret_pool = pool;
+	return 0;
+}
+
+/* Give the home chunks of @vm back to the shared part. */
+static void drop_home(struct core_vm *vm)
+{
+	struct core_pool *pool = vm->pool;
+	uint32_t i;
+
+	for (i = 0; i < pool->nr_chunks; i++) {
+		if (pool->chunk[i].home != vm)
+			continue;
+		extent_take(&vm->free, i, 1);
+		pool->chunk[i].home = NULL;
+		extent_put(&pool->shared, i, 1);
+		pool->nr_home--;
+	}
+}
+
+/* Set one run of the guarantee aside. */
+static bool add_home_run(struct core_vm *vm)
+{
+	struct core_pool *pool = vm->pool;
+	const struct extent_want want = {
+		.size = vm->run * pool->chunk_size,
+		.align = pool->chunk_size,
+		.reach = { .highest = VCMA_NO_ADDR },
+	};
+	uint64_t addr;
+	uint32_t first, i;
+
+	if (!extent_find(&pool->shared, &want, &first, &addr))
+		return false;
+	extent_take(&pool->shared, first, vm->run);
+	for (i = first; i < first + vm->run; i++)
+		pool->chunk[i].home = vm;
+	extent_put(&vm->free, first, vm->run);
+	pool->nr_home += vm->run;
+	return true;
+}
+
+/* No pool has as many as UINT32_MAX chunks. */
+static uint32_t in_chunks(uint64_t size, uint64_t chunk)
+{
+	return size / chunk > UINT32_MAX ? UINT32_MAX : (uint32_t)(size / chunk);
+}
+
+static void init_vm(struct core_vm *vm, struct core *core, const struct core_vm_desc *desc)
+{
+	uint64_t chunk = desc->pool->chunk_size;
+	unsigned int i;
+
+	vm->core = core;
+	vm->pool = desc->pool;
+	copy_name(vm->name, desc->name);
+	vm->tag = desc->tag;
+	vm->guarantee = in_chunks(desc->guarantee, chunk);
+	vm->run = in_chunks(desc->guarantee_run, chunk);
+	vm->limit = in_chunks(desc->limit, chunk);
+	extent_index_init(&vm->free, &vm->pool->map);
+	list_init(&vm->used);
+	list_init(&vm->leases);
+	for (i = 0; i < 2; i++) {
+		list_init(&vm->debt[i]);
+		list_init(&vm->in_debt[i]);
+	}
+	for (i = 0; i < BUDDY_MAX_ORDER + 2; i++) {
+		list_init(&vm->room[ROOM_HOME][i]);
+		list_init(&vm->room[ROOM_SHARED][i]);
+	}
+}
+
+/**
+ * core_vm_add() - Tell the core of a VM, and set its guarantee aside
+ * @core: the core
+ * @desc: name, pool, shares
+ * @ret_vm: the VM
+ * @ret_got: on -ENOSPC: bytes that there are in such runs; may be NULL
+ *
+ * Return: 0, -EINVAL (sizes), -ENOSPC (no such runs are left), -ENOMEM.
+ */
+int core_vm_add(struct core *core, const struct core_vm_desc *desc,
+		struct core_vm **ret_vm, uint64_t *ret_got)
+{
+	uint64_t chunk = desc->pool->chunk_size, got;
+	struct core_vm *vm, **end;
+
+	if (desc->guarantee % chunk || desc->guarantee_run % chunk || desc->limit % chunk ||
+	    desc->limit < desc->guarantee || (desc->guarantee && !desc->guarantee_run) ||
+	    (desc->guarantee_run && desc->guarantee % desc->guarantee_run))
+		return -EINVAL;
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return -ENOMEM;
+	init_vm(vm, core, desc);
+	for (got = 0; got < desc->guarantee; got += desc->guarantee_run) {
+		if (add_home_run(vm))
+			continue;
+		drop_home(vm);
+		free(vm);
+		if (ret_got)
+			*ret_got = got;
+		return -ENOSPC;
+	}
+	for (end = &core->vms; *end; end = &(*end)->next)
+		;
+	*end = vm;
+	*ret_vm = vm;
+	return 0;
+}

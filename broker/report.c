@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* report.c - what the operator sees: the core's records in wire form */
+
+#include "core_internal.h"
+#include "lease.h"
+
+#include <endian.h>
+#include <string.h>
+
+void core_report_status(const struct core *core, struct vcma_op_status *ret)
+{
+	uint32_t pools = 0, vms = 0, connected = 0;
+	const struct core_pool *pool;
+	const struct core_vm *vm;
+
+	for (pool = core->pools; pool; pool = pool->next)
+		pools++;
+	for (vm = core->vms; vm; vm = vm->next) {
+		vms++;
+		connected += vm->connected;
+	}
+	ret->nr_pools = htole32(pools);
+	ret->nr_vms = htole32(vms);
+	ret->nr_connected = htole32(connected);
+	ret->nr_leases = htole32(core->nr_leases);
+	ret->nr_waiting = htole32(core->nr_waits);
+}
+
+static void report_pool(const struct core_pool *pool, struct vcma_op_pool *ret)
+{
+	uint64_t chunk = pool->chunk_size;
+
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->name, pool->name, sizeof(ret->name));
+	ret->backing = htole32(pool->backing);
+	ret->flags = htole32(pool->flags);
+	ret->granule_size = htole64(pool->granule_size);
+	ret->chunk_size = htole64(chunk);
+	ret->size = htole64(pool->nr * pool->granule_size);
+	ret->extents = htole64(pool->extents);
+	ret->longest = htole64(pool->longest * chunk);
+	ret->free_longest = htole64(extent_longest(&pool->shared) * chunk);
+	ret->guaranteed = htole64(pool->nr_home * chunk);
+	ret->clean = htole32(pool->state[GRANULE_CLEAN]);
+	ret->reserved = htole32(pool->state[GRANULE_RESERVED]);
+	ret->granting = htole32(pool->state[GRANULE_GRANTING]);
+	ret->leased = htole32(pool->state[GRANULE_LEASED]);
+	ret->dirty = htole32(pool->state[GRANULE_DIRTY]);
+	ret->scrubbing = htole32(pool->state[GRANULE_SCRUBBING]);
+	ret->quarantined = htole32(pool->state[GRANULE_QUARANTINED]);
+	ret->bad = htole32(pool->state[GRANULE_BAD]);
+	ret->scrubbed = htole64(pool->scrubbed);
+	ret->reclaimed = htole64(pool->reclaimed);
+	ret->refused = htole64(pool->refused);
+}
+
+/**
+ * core_report_pools() - Records of pools
+ * @core: the core
+ * @after: index to begin with
+ * @ret: [@max]
+ * @max: at most so many
+ * @ret_next: index to go on with; 0: there are no more
+ *
+ * Return: how many.
+ */
+uint32_t core_report_pools(const struct core *core, uint64_t after, struct vcma_op_pool *ret,
+			   uint32_t max, uint64_t *ret_next)
+{
+	const struct core_pool *pool;
+	uint64_t i = 0;
+	uint32_t n = 0;
+
+	*ret_next = 0;
+	for (pool = core->pools; pool; pool = pool->next, i++) {
+		if (i < after)
+			continue;
+		if (n == max) {
+			*ret_next = i;
+			break;
+		}
+		report_pool(pool, &ret[n++]);
+	}
+	return n;
+}
+
+static void report_vm(const struct core_vm *vm, struct vcma_op_vm *ret)
+{
+	const struct core_pool *pool = vm->pool;
+	uint64_t granule = pool->granule_size, chunk = pool->chunk_size;
+	uint32_t flags = 0;
+
+	if (vm->connected)
+		flags |= VCMA_VM_CONNECTED;
+	else if (vm->nr_leases)
+		flags |= VCMA_VM_ORPHANED;
+	if (vm->nr_missing)
+		flags |= VCMA_VM_DEGRADED;
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->name, vm->name, sizeof(ret->name));
+	memcpy(ret->pool, pool->name, sizeof(ret->pool));
+	ret->flags = htole32(flags);
+	ret->pid = htole32(vm->pid);
+	ret->guarantee = htole64(vm->guarantee * chunk);
+	ret->guarantee_run = htole64(vm->run * chunk);
+	ret->limit = htole64(vm->limit * chunk);
+	ret->charged = htole64(vm_charged(vm) * chunk);
+	ret->leased = htole64((vm->state[GRANULE_GRANTING] +
+			       (uint64_t)vm->state[GRANULE_LEASED]) * granule);
+	ret->dirty = htole64((vm->state[GRANULE_DIRTY] +
+			      (uint64_t)vm->state[GRANULE_SCRUBBING]) * granule);
+	ret->quarantined = htole64(vm->state[GRANULE_QUARANTINED] * granule);
+	ret->nr_leases = htole32(vm->nr_leases);
+	ret->nr_waiting = htole32(vm->nr_waiting);
+	ret->reclaimed = htole64(vm->reclaimed);
+	ret->refused_size = htole64(vm->refused_size);
+	ret->refused_status = htole32(vm->refused_status);
+	memcpy(ret->refused_by, vm->refused_by, sizeof(ret->refused_by));
+}
+
+/* As core_report_pools(), for VMs. */
+uint32_t core_report_vms(const struct core *core, uint64_t after, struct vcma_op_vm *ret,
+			 uint32_t max, uint64_t *ret_next)
+{
+	const struct core_vm *vm;
+	uint64_t i = 0;
+	uint32_t n = 0;
+
+	*ret_next = 0;
+	for (vm = core->vms; vm; vm = vm->next, i++) {
+		if (i < after)
+			continue;
+		if (n == max) {
+			*ret_next = i;
+			break;
+		}
+		report_vm(vm, &ret[n++]);
+	}
+	return n;
+}
+
+static void report_lease(const struct core_lease *lease, struct vcma_op_lease *ret, uint64_t now)
+{
+	const struct core_pool *pool = lease->vm->pool;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->lease = htole64(lease->id);
+	memcpy(ret->vm, lease->vm->name, sizeof(ret->vm));
+	memcpy(ret->pool, pool->name, sizeof(ret->pool));
+	ret->pfn = htole64(granule_addr(pool, lease->first) / PAGE_BYTES);
+	ret->size = htole64(core_lease_size(lease));
+	ret->state = htole32(lease->granting ? VCMA_LEASE_GRANTING : VCMA_LEASE_HELD);
+	ret->guaranteed = htole32(lease->home);
+	ret->age_ms = htole64(now - lease->since);
+}
+
+/* As core_report_pools(), for leases; @after and *@ret_next are lease ids. */
+uint32_t core_report_leases(const struct core *core, uint64_t after, struct vcma_op_lease *ret,
+			    uint32_t max, uint64_t now, uint64_t *ret_next)
+{
+	const struct core_lease *lease = lease_first_from(core, after);
+	uint32_t n = 0;
+
+	while (lease && n < max) {
+		report_lease(lease, &ret[n++], now);
+		lease = lease_first_from(core, lease->id + 1);
+	}
+	*ret_next = lease ? lease->id : 0;
+	return n;
+}

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* wait.c - requests that have no answer yet; see wait.h */
+
+#include "wait.h"
+#include "chunk.h"
+#include "debt.h"
+#include "granule.h"
+#include "lease.h"
+#include "notify.h"
+#include "place.h"
+#include "plan.h"
+#include "reclaim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A reclaim gets at least this much of what is left to the request. */
+#define WAIT_RECLAIM_MS	100
+
+/**
+ * struct wait - a request
+ * @serial: core::serial when it came
+ * @first, @nr: the granules that it has claimed; @nr 0: none
+ * @missing: of these, not RESERVED yet
+ * @lease_first: where in the claim the lease will be
+ * @whole: the claim is whole chunks
+ * @disturbed: the plan has failed
+ * @recheck: ms, when to make a plan again
+ */
+struct wait {
+	struct list in_core;
+	struct core_vm *vm;
+	uint32_t sequence;
+	uint64_t serial;
+	uint64_t deadline;
+	struct want want;
+	uint32_t first, nr, missing;
+	uint32_t lease_first;
+	bool whole;
+	bool disturbed;
+	uint64_t recheck;
+};
+
+void wait_init(struct core *core)
+{
+	list_init(&core->waits);
+}
+
+void wait_fini(struct core *core)
+{
+	struct list *l, *tmp;
+
+	list_for_each_safe(l, tmp, &core->waits)
+		free(list_entry(l, struct wait, in_core));
+	wait_init(core);
+}
+
+struct core_vm *wait_vm(const struct wait *wait)
+{
+	return wait->vm;
+}
+
+struct wait *wait_from(const struct list *in_core)
+{
+	return list_entry(in_core, struct wait, in_core);
+}
+
+void wait_claim_of(const struct wait *wait, uint32_t *ret_first, uint32_t *ret_nr,
+		   uint32_t *ret_missing, bool *ret_whole)
+{
+	*ret_first = wait->first;
+	*ret_nr = wait->nr;
+	*ret_missing = wait->missing;
+	*ret_whole = wait->whole;
+}
+
+void wait_disturb(struct wait *wait)
+{
+	if (wait)
+		wait->disturbed = true;
+}
+
+void wait_reserve(struct core_granule *g)
+{
+	granule_set_state(g, GRANULE_RESERVED);
+	g->wait->missing--;
+}
+
+static void claim(struct wait *wait, const struct plan *plan)
+{
+	struct core_vm *vm = wait->vm;
+	struct core_pool *pool = vm->pool;
+	uint32_t i;
+
+	wait->first = plan->first;
+	wait->nr = plan->nr;
+	wait->missing = plan->nr;
+	wait->lease_first = plan->lease_first;
+	wait->whole = plan->whole;
+	for (i = wait->first; i < wait->first + wait->nr; i++) {
+		struct core_granule *g = &pool->granule[i];
+		struct chunk *c = chunk_of(g);
+
+		if (!wait->whole)
+			c->nr_claimed++;
+		else if (!c->claim)
+			chunk_claim(pool, c, wait, vm);
+		g->wait = wait;
+		if (g->state == GRANULE_CLEAN)
+			wait_reserve(g);
+		else if (g->state == GRANULE_DIRTY)
+			debt_hurry(vm->core, g);
+		if (i + 1 == wait->first + wait->nr || chunk_of(g + 1) != c)
+			chunk_settle(pool, c);
+	}
+}
+
+static void unclaim(struct wait *wait)
+{
+	struct core_vm *vm = wait->vm;
+	struct core_pool *pool = vm->pool;
+	uint32_t i;
+
+	for (i = wait->first; i < wait->first + wait->nr; i++) {
+		struct core_granule *g = &pool->granule[i];
+		struct chunk *c = chunk_of(g);
+
+		if (!wait->whole)
+			c->nr_claimed--;
+		else if (c->claim)
+			chunk_unclaim(c, vm);
+		g->wait = NULL;
+		if (g->state == GRANULE_RESERVED)
+			granule_set_state(g, GRANULE_CLEAN);
+		if (i + 1 == wait->first + wait->nr || chunk_of(g + 1) != c)
+			chunk_settle(pool, c);
+	}
+	if (wait->nr)
+		pool->changed = true;
+	wait->nr = 0;
+	wait->missing = 0;
+	wait->disturbed = false;
+}
+
+static void end(struct wait *wait)
+{
+	unclaim(wait);
+	list_del(&wait->in_core);
+	wait->vm->nr_waiting--;
+	wait->vm->core->nr_waits--;
+	free(wait);
+}
+
+static void refuse(struct wait *wait, uint32_t status, const struct core_vm *by)
+{
+	struct core_vm *vm = wait->vm;
+	struct core *core = vm->core;
+	uint32_t sequence = wait->sequence;
+	uint64_t size = wait->want.ext.size;
+
+	end(wait);
+	if (status != VCMA_ST_CANCELLED)
+		notify_refused(vm, size, status, by);
+	core->ops->refuse(core->opaque, vm, sequence, status);
+}
+
+static void grant(struct wait *wait, uint32_t first)
+{
+	struct core_vm *vm = wait->vm;
+	struct core *core = vm->core;
+	uint32_t sequence = wait->sequence;
+	struct core_lease *lease;
+
+	unclaim(wait);
+	lease = lease_new(vm, first, wait->want.granules);
+	if (!lease) {
+		refuse(wait, VCMA_ST_INTERNAL, NULL);
+		return;
+	}
+	end(wait);
+	core->ops->grant(core->opaque, vm, sequence, lease);
+}
+
+/* Ask for what is in the way; the rest of the time is for another try. */
+static int ask(struct wait *wait)
+{
+	uint64_t left = wait->deadline - wait->vm->core->now, ms = left / 2;
+
+	if (ms < WAIT_RECLAIM_MS)
+		ms = left < WAIT_RECLAIM_MS ? left : WAIT_RECLAIM_MS;
+	return reclaim_run(wait->vm->pool, wait->first, wait->nr, (uint32_t)(ms ? ms : 1));
+}
+
+/* Go on with @wait as far as it gets. */
+static void look_at(struct wait *wait)
+{
+	struct core_vm *vm = wait->vm;
+	struct plan plan;
+	uint32_t first;
+
+	if (wait->nr && !wait->missing) {
+		grant(wait, wait->lease_first);
+		return;
+	}
+	if (place_find(vm, &wait->want, wait->whole ? wait->nr / vm->pool->per : 0, &first)) {
+		grant(wait, first);
+		return;
+	}
+	if (wait->nr && !wait->disturbed)
+		return;
+	unclaim(wait);
+	plan_make(vm, &wait->want, wait->serial, &plan);
+	wait->recheck = plan.recheck;
+	if (plan.status != VCMA_ST_OK) {
+		refuse(wait, plan.status, plan.by);
+		return;
+	}
+	if (!plan.nr)
+		return;
+	claim(wait, &plan);
+	if (!wait->missing)
+		grant(wait, wait->lease_first);
+	else if (ask(wait))
+		refuse(wait, VCMA_ST_INTERNAL, NULL);
+}
+
+void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_args *args)
+{
+	struct core *core = vm->core;
+	struct wait *wait;
+	struct list *l;
+	struct want want;
+	uint32_t status = VCMA_ST_OK;
+
+	if (want_init(&want, vm->pool, args))
+		status = VCMA_ST_INVALID;
+	else if (vm->nr_waiting >= VCMA_REQUESTS_MAX)
+		status = VCMA_ST_TOO_MANY;
+	list_for_each(l, &core->waits)
+		if (wait_from(l)->vm == vm && wait_from(l)->sequence == sequence)
+			status = VCMA_ST_INVALID;
+	wait = status == VCMA_ST_OK ? calloc(1, sizeof(*wait)) : NULL;
+	if (!wait) {
+		core->ops->refuse(core->opaque, vm, sequence, status ? status : VCMA_ST_INTERNAL);
+		return;
+	}
+	wait->vm = vm;
+	wait->sequence = sequence;
+	wait->serial = ++core->serial;
+	wait->deadline = core->now + args->deadline_ms;
+	wait->recheck = UINT64_MAX;
+	wait->want = want;
+	list_add(&core->waits, &wait->in_core);
+	core->nr_waits++;
+	vm->nr_waiting++;
+	look_at(wait);
+}
+
+int wait_cancel(struct core_vm *vm, uint32_t sequence)
+{
+	struct list *l;
+
+	list_for_each(l, &vm->core->waits) {
+		struct wait *wait = wait_from(l);
+
+		if (wait->vm == vm && wait->sequence == sequence) {
+			refuse(wait, VCMA_ST_CANCELLED, NULL);
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+void wait_drop_vm(struct core_vm *vm)
+{
+	struct list *l, *tmp;
+
+	list_for_each_safe(l, tmp, &vm->core->waits)
+		if (wait_from(l)->vm == vm)
+			end(wait_from(l));
+}
+
+static bool may_go_on(const struct wait *wait)
+{
+	return wait->disturbed || (wait->nr && !wait->missing) || wait->vm->pool->look ||
+	       (!wait->nr && wait->recheck <= wait->vm->core->now);
+}
+
+/**
+ * wait_run() - Look at all requests that may go on
+ * @core: the core
+ *
+ * Ends: each round ends a request, or uses up a disturbance, or changes
+ * nothing.
+ */
+void wait_run(struct core *core)
+{
+	struct core_pool *pool;
+	struct list *l, *tmp;
+	bool again;
+
+	do {
+		again = false;
+		for (pool = core->pools; pool; pool = pool->next) {
+			pool->look = pool->changed;
+			pool->changed = false;
+		}
+		list_for_each_safe(l, tmp, &core->waits)
+			if (may_go_on(wait_from(l)))
+				look_at(wait_from(l));
+		for (pool = core->pools; pool; pool = pool->next)
+			again |= pool->changed;
+	} while (again);
+}
+
+void wait_tick(struct core *core)
+{
+	struct list *l, *tmp;
+
+	list_for_each_safe(l, tmp, &core->waits)
+		if (wait_from(l)->deadline <= core->now)
+			refuse(wait_from(l), VCMA_ST_TRY_LATER, NULL);
+}
+
+uint64_t wait_next(const struct core *core)
+{
+	uint64_t next = UINT64_MAX;
+	struct list *l;
+
+	list_for_each(l, &core->waits) {
+		const struct wait *wait = wait_from(l);
+
+		if (wait->deadline < next)
+			next = wait->deadline;
+		if (!wait->nr && wait->recheck < next)
+			next = wait->recheck;
+	}
+	return next;
+}
