@@ -93,7 +93,9 @@ unit_tests :=
 proto_tests :=
 test_programs :=
 man_pages :=
-fragments := $(sort $(wildcard */build.mk */*/build.mk))
+# protocol first: the others name its lists of objects.
+fragments := protocol/build.mk \
+	$(filter-out protocol/%,$(sort $(wildcard */build.mk */*/build.mk)))
 include $(fragments)
 
 # Those proto tests that are scripts are run where they are.
@@ -194,7 +196,7 @@ qtest_env = QTEST_QEMU_BINARY=$(VCMA_BUILD)/qemu-system-x86_64 \
 run_qtest = --group qtest --timeout 300 --env '$(qtest_env)' \
 	$(foreach t,$(qtest_names),'$(O)/qtest/$(t) --tap -k')
 vm_tests ?= $(sort $(wildcard tests/vm/cases/$(CASE)))
-run_vm = --group vm --timeout 900 $(vm_tests)
+run_vm = --group vm --timeout 1800 $(vm_tests)
 
 .PHONY: tests-built qemu-tests asan-built check-deps vm-deps
 tests-built: all $(test_files)
