@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * alloc.c - ranges: from what a client wants to where it gets it
+ *
+ * DOC: Theory of operation
+ *
+ * What a client can reach is computed at each allocation, because drivers set
+ * their masks late, and twice: min_not_zero(coherent_dma_mask, bus_dma_limit)
+ * and the segment boundary (I5).  Windows are tried from the highest address
+ * downwards (I6), each first for room in a lease that is there, then, if the
+ * caller may wait, for a new lease.  When the host has said no for a reason that
+ * holds for every window, lower ones are tried for room only.
+ *
+ * Refused because of what it has already, the guest gives its idle leases back
+ * and asks again: many small leases may stand where one large one would fit.
+ *
+ * Behind an IOMMU the client's address is one that the IOMMU driver chooses,
+ * so every window will do, and the range is mapped like a resource.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/delay.h>
+#include <linux/dma-direct.h>
+#include <linux/jiffies.h>
+#include <linux/log2.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "virtio_cma.h"
+
+/* After a refusal small requests do not ask again for this long. */
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+
+/* Leases that were given back count until the host has dealt with them. */
+#define SETTLE_MS 1000
+
+/* The windows that @c can use, the highest first. */
+struct vcma_choice {
+	unsigned int nr;
+	struct vcma_window *win[VIRTIO_CMA_WINDOWS_MAX];
+	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
+};
+
+static void want_init(struct vcma_want *want, struct vcma_client *c, size_t size)
+{
+	struct device *dev = c->dev;
+	u64 boundary = (u64)dma_get_seg_boundary(dev) + 1;
+
+	if (c->prev)
+		vcma_reach_init(&want->reach, 0, 0, 0, 0);
+	else
+		vcma_reach_init(&want->reach, dev->coherent_dma_mask, dev->bus_dma_limit,
+				boundary, 0);
+	want->bytes = PAGE_ALIGN(size);
+	want->pages = want->bytes >> PAGE_SHIFT;
+	want->align = PAGE_SIZE << get_order(size);
+}
+
+/*
+ * A window as the client sees it.  A device may see memory elsewhere than the
+ * CPU does; what is not in one piece for it is no window for it.
+ */
+static bool window_span(struct vcma_client *c, const struct vcma_window *win,
+			struct vcma_span *ret)
+{
+	dma_addr_t first = win->base, last;
+
+	if (!c->prev) {
+		struct device *shadow = vcma_shadow(c);
+
+		first = phys_to_dma(shadow, win->base);
+		last = phys_to_dma(shadow, win->base + win->length - 1);
+		if (first == DMA_MAPPING_ERROR || last != first + win->length - 1)
+			return false;
+	}
+	ret->base = first;
+	ret->size = win->length;
+	return true;
+}
+
+static void choose(struct vcma_choice *choice, struct vcma_dev *vcma, struct vcma_client *c,
+		   const struct vcma_want *want)
+{
+	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
+	unsigned int idx[VIRTIO_CMA_WINDOWS_MAX], order[VIRTIO_CMA_WINDOWS_MAX];
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < vcma->nr_windows; i++)
+		if (window_span(c, &vcma->win[i], &span[nr]))
+			idx[nr++] = i;
+	choice->nr = vcma_zone_order(span, nr, &want->reach, order);
+	for (i = 0; i < choice->nr; i++) {
+		choice->win[i] = &vcma->win[idx[order[i]]];
+		choice->span[i] = span[order[i]];
+	}
+}
+
+static void backoff_set(struct vcma_dev *vcma, unsigned long since)
+{
+	unsigned int ms = jiffies_to_msecs(jiffies - since);
+	unsigned long flags;
+
+	ms = clamp_t(unsigned int, ms, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
+	spin_lock_irqsave(&vcma->lock, flags);
+	vcma->backoff = true;
+	vcma->backoff_until = jiffies + msecs_to_jiffies(ms);
+	spin_unlock_irqrestore(&vcma->lock, flags);
+}
+
+static bool backoff_active(struct vcma_dev *vcma)
+{
+	unsigned long flags;
+	bool active;
+
+	spin_lock_irqsave(&vcma->lock, flags);
+	if (vcma->backoff && time_after_eq(jiffies, vcma->backoff_until))
+		vcma->backoff = false;
+	active = vcma->backoff;
+	spin_unlock_irqrestore(&vcma->lock, flags);
+	return active;
+}
+
+static void note_refusal(struct vcma_dev *vcma, u64 size, u16 status)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vcma->lock, flags);
+	vcma->refused_size = size;
+	vcma->refused_status = status;
+	spin_unlock_irqrestore(&vcma->lock, flags);
+	pr_info_ratelimited("the host refuses a lease of %llu KiB: %s\n", size >> 10,
+			    vcma_status_str(status));
+}
+
+/* Would the host have more for us if we had less? */
+static bool idle_may_help(int status)
+{
+	switch (status) {
+	case VIRTIO_CMA_S_NO_MEMORY:
+	case VIRTIO_CMA_S_NO_RUN:
+	case VIRTIO_CMA_S_OVER_LIMIT:
+	case VIRTIO_CMA_S_GUARANTEED:
+		return true;
+	}
+	return false;
+}
+
+/*
+ * One size of lease in one window, until the host has it or has a reason.  The
+ * host says "later" when an earlier lease at that place is not gone yet; the
+ * next attempt is at another place.
+ */
+static int plug_patiently(struct vcma_window *win, const struct vcma_span *span,
+			  const struct vcma_want *want, u64 size, unsigned long until,
+			  struct vcma_place *ret)
+{
+	unsigned int ms = 2;
+	int err;
+
+	for (;;) {
+		err = vcma_lease_plug(win, span, want, size, until, ret);
+		if (err != VIRTIO_CMA_S_TRY_LATER ||
+		    time_after_eq(jiffies + msecs_to_jiffies(ms), until))
+			return err;
+		msleep(ms);
+		ms = min(ms * 2, 100U);
+	}
+}
+
+/*
+ * A new lease in one window: first of the size that leases normally have, then
+ * just large enough.  0 or as vcma_lease_plug().
+ */
+static int plug(struct vcma_window *win, const struct vcma_span *span,
+		const struct vcma_want *want, unsigned long until, struct vcma_place *ret)
+{
+	struct vcma_dev *vcma = win->vcma;
+	u64 least = max_t(u64, roundup_pow_of_two(want->bytes), vcma->granule_size);
+	u64 usual = max_t(u64, least, vcma->lease_size);
+	int err;
+
+	if (least > vcma->lease_max)
+		return -E2BIG;
+	err = plug_patiently(win, span, want, usual, until, ret);
+	if (usual > least && (err == -ENOSPC || idle_may_help(err)))
+		err = plug_patiently(win, span, want, least, until, ret);
+	return err;
+}
+
+/*
+ * Each window in turn: room that is there, then a new lease if @ask.  0, or the
+ * reason why there was no lease.
+ */
+static int try_windows(struct vcma_dev *vcma, const struct vcma_choice *choice,
+		       const struct vcma_want *want, bool ask, unsigned long until,
+		       struct vcma_place *ret)
+{
+	int reason = -ENOSPC;
+	unsigned int i;
+
+	for (i = 0; i < choice->nr; i++) {
+		struct vcma_window *win = choice->win[i];
+
+		if (vcma_lease_warm(win, &choice->span[i], want, ret))
+			return 0;
+		if (!ask)
+			continue;
+		reason = plug(win, &choice->span[i], want, until, ret);
+		if (!reason)
+			return 0;
+		/* Other reasons than these hold in the next window, too. */
+		ask = reason == -ENOSPC || reason == VIRTIO_CMA_S_INVALID ||
+		      reason == VIRTIO_CMA_S_HOST_ERROR;
+	}
+	return reason;
+}
+
+/* Room in the windows, or new leases.  The caller may wait. */
+static bool place_waiting(struct vcma_dev *vcma, const struct vcma_choice *choice,
+			  const struct vcma_want *want, struct vcma_place *ret)
+{
+	unsigned long start = jiffies, settled;
+	unsigned long until = start + msecs_to_jiffies(vcma_deadline_ms());
+	bool small = want->bytes <= vcma->lease_size;
+	unsigned int ms = 5;
+	bool ask;
+	int err;
+
+	/* While we wait for the mutex somebody may get a lease with room for us. */
+	mutex_lock(&vcma->plug_mutex);
+	ask = time_before(jiffies, until) && !(small && backoff_active(vcma));
+	err = try_windows(vcma, choice, want, ask, until, ret);
+
+	if (idle_may_help(err) && vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS)) {
+		settled = jiffies + msecs_to_jiffies(SETTLE_MS);
+		do {
+			msleep(ms);
+			ms = min(ms * 2, 100U);
+			err = try_windows(vcma, choice, want, true, until, ret);
+		} while (idle_may_help(err) && time_before(jiffies, settled));
+	}
+	if (err && ask) {
+		if (err > 0)
+			note_refusal(vcma, want->bytes, err);
+		if (small)
+			backoff_set(vcma, start);
+	}
+	mutex_unlock(&vcma->plug_mutex);
+	return !err;
+}
+
+static bool place(struct vcma_dev *vcma, const struct vcma_choice *choice,
+		  const struct vcma_want *want, gfp_t gfp, struct vcma_place *ret)
+{
+	unsigned int i, nr = choice->nr, noio;
+	bool placed;
+
+	/* Who may wait tries the highest window first in every way (I6). */
+	if (gfpflags_allow_blocking(gfp))
+		nr = min(nr, 1U);
+	for (i = 0; i < nr; i++)
+		if (vcma_lease_warm(choice->win[i], &choice->span[i], want, ret))
+			return true;
+	if (!nr || !gfpflags_allow_blocking(gfp))
+		return false;
+
+	noio = memalloc_noio_save();
+	placed = place_waiting(vcma, choice, want, ret);
+	memalloc_noio_restore(noio);
+	return placed;
+}
+
+static void range_insert(struct vcma_client *c, struct vcma_range *range)
+{
+	struct rb_node **link, *parent = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&c->lock, flags);
+	link = &c->ranges.rb_node;
+	while (*link) {
+		parent = *link;
+		if (range->vaddr < rb_entry(parent, struct vcma_range, node)->vaddr)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&range->node, parent, link);
+	rb_insert_color(&range->node, &c->ranges);
+	c->nr_ranges++;
+	c->range_bytes += (u64)range->pages << PAGE_SHIFT;
+	c->allocs++;
+	spin_unlock_irqrestore(&c->lock, flags);
+}
+
+/* The range that begins at @vaddr.  Under c->lock. */
+static struct vcma_range *range_lookup(struct vcma_client *c, const void *vaddr)
+{
+	struct rb_node *node = c->ranges.rb_node;
+
+	while (node) {
+		struct vcma_range *range = rb_entry(node, struct vcma_range, node);
+
+		if (vaddr == range->vaddr)
+			return range;
+		node = vaddr < range->vaddr ? node->rb_left : node->rb_right;
+	}
+	return NULL;
+}
+
+/* What the client's device has to say to get to the range. */
+static bool range_map(struct vcma_client *c, struct vcma_range *range,
+		      const struct vcma_want *want)
+{
+	struct vcma_reach reach;
+
+	if (!c->prev) {
+		range->dma = phys_to_dma(vcma_shadow(c), range->phys);
+		return true;
+	}
+	if (!c->prev->map_resource)
+		return false;
+	range->dma = c->prev->map_resource(c->dev, range->phys, want->bytes,
+					   DMA_BIDIRECTIONAL, 0);
+	if (range->dma == DMA_MAPPING_ERROR)
+		return false;
+	/* The IOMMU driver goes by the streaming mask. */
+	vcma_reach_init(&reach, c->dev->coherent_dma_mask, c->dev->bus_dma_limit, 0, 0);
+	if (vcma_reach_ok(&reach, range->dma, want->bytes))
+		return true;
+	c->prev->unmap_resource(c->dev, range->dma, want->bytes, DMA_BIDIRECTIONAL, 0);
+	return false;
+}
+
+/**
+ * vcma_range_alloc() - allocate a range
+ * @c: for whom
+ * @size: bytes
+ * @gfp: whether it may wait
+ *
+ * Return: the range, all zero; or NULL.
+ */
+struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp)
+{
+	struct vcma_choice choice;
+	struct vcma_range *range;
+	struct vcma_place at;
+	struct vcma_want want;
+	struct vcma_dev *vcma;
+	u64 offset;
+
+	if (!size || size > SIZE_MAX / 2 || !c->dev->coherent_dma_mask)
+		return NULL;
+	vcma = vcma_get_live();
+	if (!vcma)
+		return NULL;
+	range = kzalloc(sizeof(*range), gfpflags_allow_blocking(gfp) ? GFP_NOIO : GFP_ATOMIC);
+	if (!range)
+		goto out_put;
+
+	want_init(&want, c, size);
+	choose(&choice, vcma, c, &want);
+	if (!place(vcma, &choice, &want, gfp, &at))
+		goto out_free;
+
+	offset = at.lease->offset + ((u64)at.first << PAGE_SHIFT);
+	range->lease = at.lease;
+	range->first = at.first;
+	range->pages = want.pages;
+	range->vaddr = at.lease->win->vaddr + offset;
+	range->phys = at.lease->win->base + offset;
+	if (!range_map(c, range, &want))
+		goto out_give;
+
+	if (at.zero_from < at.zero_end)
+		memset(range->vaddr + ((at.zero_from - at.first) << PAGE_SHIFT), 0,
+		       (at.zero_end - at.zero_from) << PAGE_SHIFT);
+	range_insert(c, range);
+	atomic64_inc(&vcma->allocs);
+	return range;
+
+out_give:
+	vcma_lease_give(at.lease, at.first, want.pages);
+out_free:
+	kfree(range);
+out_put:
+	vcma_put(vcma);
+	return NULL;
+}
+
+/**
+ * vcma_range_find() - the range of an address
+ * @c: whose
+ * @vaddr: where the range begins
+ *
+ * Return: the range, good until it is freed; or NULL if it is not ours.
+ */
+struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr)
+{
+	struct vcma_range *range;
+	unsigned long flags;
+
+	spin_lock_irqsave(&c->lock, flags);
+	range = range_lookup(c, vaddr);
+	spin_unlock_irqrestore(&c->lock, flags);
+	return range;
+}
+
+/**
+ * vcma_range_free() - free a range
+ * @c: whose
+ * @vaddr: where it begins
+ *
+ * Context: any.
+ *
+ * Return: false if it is not ours.
+ */
+bool vcma_range_free(struct vcma_client *c, const void *vaddr)
+{
+	struct vcma_range *range;
+	struct vcma_dev *vcma;
+	unsigned long flags;
+	bool last = false;
+
+	spin_lock_irqsave(&c->lock, flags);
+	range = range_lookup(c, vaddr);
+	if (range) {
+		rb_erase(&range->node, &c->ranges);
+		c->range_bytes -= (u64)range->pages << PAGE_SHIFT;
+	}
+	spin_unlock_irqrestore(&c->lock, flags);
+	if (!range)
+		return false;
+
+	vcma = range->lease->win->vcma;
+	if (c->prev)
+		c->prev->unmap_resource(c->dev, range->dma, (size_t)range->pages << PAGE_SHIFT,
+					DMA_BIDIRECTIONAL, 0);
+	vcma_lease_give(range->lease, range->first, range->pages);
+	kfree(range);
+	vcma_put(vcma);
+
+	/* The client counts it until here, so that it is not detached before. */
+	spin_lock_irqsave(&c->lock, flags);
+	last = !--c->nr_ranges && c->leaving;
+	spin_unlock_irqrestore(&c->lock, flags);
+	if (last)
+		vcma_client_idle();
+	return true;
+}

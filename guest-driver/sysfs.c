@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sysfs.c - what an administrator can see, below the virtio device
+ *
+ *	/sys/bus/virtio/drivers/virtio_cma/virtio0/
+ *		leases lease_bytes idle_leases idle_bytes
+ *		ranges range_bytes
+ *		allocs			allocations served by vcma, since it was loaded
+ *		fallbacks failures	by the kernel's allocator; not at all
+ *		plugs			leases got since then
+ *		reclaimed_bytes		given back, for whatever reason
+ *		last_refusal		"67108864 over limit", or "none"
+ *		clients			a line for each, with its own counters
+ *		release_idle		write 1: give all idle leases back now
+ *		window1/ ...		base length zone leases lease_bytes range_bytes
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kstrtox.h>
+#include <linux/sysfs.h>
+
+#include "virtio_cma.h"
+
+static struct vcma_dev *to_vcma(struct device *dev)
+{
+	return dev_to_virtio(dev)->priv;
+}
+
+/**
+ * struct totals - sums over all windows, of one moment
+ */
+struct totals {
+	unsigned int leases, idle_leases, ranges;
+	u64 lease_bytes, idle_bytes, range_bytes;
+	u64 plugs, reclaimed_bytes;
+};
+
+static struct totals sum_up(struct vcma_dev *vcma)
+{
+	const struct vcma_lease *lease;
+	struct totals t = { 0 };
+	unsigned long flags;
+	unsigned int i;
+
+	spin_lock_irqsave(&vcma->lock, flags);
+	t.ranges = vcma->nr_ranges;
+	t.plugs = vcma->plugs;
+	t.reclaimed_bytes = vcma->reclaimed_bytes;
+	for (i = 0; i < vcma->nr_windows; i++) {
+		t.leases += vcma->win[i].nr_leases;
+		t.lease_bytes += vcma->win[i].lease_bytes;
+		t.range_bytes += vcma->win[i].range_bytes;
+		list_for_each_entry(lease, &vcma->win[i].leases, node) {
+			if (lease->nr_ranges)
+				continue;
+			t.idle_leases++;
+			t.idle_bytes += lease->size;
+		}
+	}
+	spin_unlock_irqrestore(&vcma->lock, flags);
+	return t;
+}
+
+#define TOTAL_ATTR(name)							\
+static ssize_t name##_show(struct device *dev, struct device_attribute *attr,	\
+			   char *buf)						\
+{										\
+	return sysfs_emit(buf, "%llu\n", (u64)sum_up(to_vcma(dev)).name);	\
+}										\
+static DEVICE_ATTR_RO(name)
+
+TOTAL_ATTR(leases);
+TOTAL_ATTR(lease_bytes);
+TOTAL_ATTR(idle_leases);
+TOTAL_ATTR(idle_bytes);
+TOTAL_ATTR(ranges);
+TOTAL_ATTR(range_bytes);
+TOTAL_ATTR(plugs);
+TOTAL_ATTR(reclaimed_bytes);
+
+#define COUNT_ATTR(name)							\
+static ssize_t name##_show(struct device *dev, struct device_attribute *attr,	\
+			   char *buf)						\
+{										\
+	return sysfs_emit(buf, "%llu\n", (u64)atomic64_read(&to_vcma(dev)->name)); \
+}										\
+static DEVICE_ATTR_RO(name)
+
+COUNT_ATTR(allocs);
+COUNT_ATTR(fallbacks);
+COUNT_ATTR(failures);
+
+static ssize_t last_refusal_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct vcma_dev *vcma = to_vcma(dev);
+	unsigned long flags;
+	u16 status;
+	u64 size;
+
+	spin_lock_irqsave(&vcma->lock, flags);
+	status = vcma->refused_status;
+	size = vcma->refused_size;
+	spin_unlock_irqrestore(&vcma->lock, flags);
+	if (status == VIRTIO_CMA_S_OK)
+		return sysfs_emit(buf, "none\n");
+	return sysfs_emit(buf, "%llu %s\n", size, vcma_status_str(status));
+}
+static DEVICE_ATTR_RO(last_refusal);
+
+static ssize_t clients_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return vcma_clients_show(buf);
+}
+static DEVICE_ATTR_RO(clients);
+
+static ssize_t release_idle_store(struct device *dev, struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	struct vcma_dev *vcma = to_vcma(dev);
+	bool yes;
+	u64 bytes;
+	int err;
+
+	err = kstrtobool(buf, &yes);
+	if (err)
+		return err;
+	if (yes) {
+		bytes = vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
+		pr_info("%llu MiB given back by hand\n", bytes >> 20);
+	}
+	return count;
+}
+static DEVICE_ATTR_WO(release_idle);
+
+static struct attribute *vcma_attrs[] = {
+	&dev_attr_leases.attr,
+	&dev_attr_lease_bytes.attr,
+	&dev_attr_idle_leases.attr,
+	&dev_attr_idle_bytes.attr,
+	&dev_attr_ranges.attr,
+	&dev_attr_range_bytes.attr,
+	&dev_attr_allocs.attr,
+	&dev_attr_fallbacks.attr,
+	&dev_attr_failures.attr,
+	&dev_attr_plugs.attr,
+	&dev_attr_reclaimed_bytes.attr,
+	&dev_attr_last_refusal.attr,
+	&dev_attr_clients.attr,
+	&dev_attr_release_idle.attr,
+	NULL,
+};
+
+static const struct attribute_group vcma_group = {
+	.attrs = vcma_attrs,
+};
+
+const struct attribute_group *vcma_groups[] = {
+	&vcma_group,
+	NULL,
+};
+
+/* --- windows --- */
+
+static struct vcma_window *to_window(struct device_attribute *attr)
+{
+	return container_of(attr, struct vcma_window_attr, attr)->win;
+}
+
+static ssize_t window_base_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%#llx\n", (u64)to_window(attr)->base);
+}
+
+static ssize_t window_length_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", to_window(attr)->length);
+}
+
+static ssize_t window_zone_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", vcma_window_zone(to_window(attr)));
+}
+
+static ssize_t window_leases_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(to_window(attr)->nr_leases));
+}
+
+static ssize_t window_lease_bytes_show(struct device *dev, struct device_attribute *attr,
+				       char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(to_window(attr)->lease_bytes));
+}
+
+static ssize_t window_range_bytes_show(struct device *dev, struct device_attribute *attr,
+				       char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(to_window(attr)->range_bytes));
+}
+
+static const struct device_attribute window_attrs[VCMA_WINDOW_ATTRS] = {
+	__ATTR(base, 0444, window_base_show, NULL),
+	__ATTR(length, 0444, window_length_show, NULL),
+	__ATTR(zone, 0444, window_zone_show, NULL),
+	__ATTR(leases, 0444, window_leases_show, NULL),
+	__ATTR(lease_bytes, 0444, window_lease_bytes_show, NULL),
+	__ATTR(range_bytes, 0444, window_range_bytes_show, NULL),
+};
+
+/**
+ * vcma_sysfs_add_windows() - a directory for each window
+ * @vcma: with all its windows
+ *
+ * Return: 0, or -errno with none added.
+ */
+int vcma_sysfs_add_windows(struct vcma_dev *vcma)
+{
+	unsigned int i, k;
+	int err;
+
+	for (i = 0; i < vcma->nr_windows; i++) {
+		struct vcma_window *win = &vcma->win[i];
+
+		for (k = 0; k < VCMA_WINDOW_ATTRS; k++) {
+			win->attrs[k].attr = window_attrs[k];
+			win->attrs[k].win = win;
+			sysfs_attr_init(&win->attrs[k].attr.attr);
+			win->attr_list[k] = &win->attrs[k].attr.attr;
+		}
+		snprintf(win->group_name, sizeof(win->group_name), "window%u", win->id);
+		win->group.name = win->group_name;
+		win->group.attrs = win->attr_list;
+		err = sysfs_create_group(&vcma->vdev->dev.kobj, &win->group);
+		if (err)
+			goto out_remove;
+	}
+	return 0;
+
+out_remove:
+	while (i--)
+		sysfs_remove_group(&vcma->vdev->dev.kobj, &vcma->win[i].group);
+	return err;
+}
+
+/**
+ * vcma_sysfs_remove_windows() - and take them away
+ * @vcma: after this nobody reads its windows through sysfs
+ */
+void vcma_sysfs_remove_windows(struct vcma_dev *vcma)
+{
+	unsigned int i;
+
+	for (i = 0; i < vcma->nr_windows; i++)
+		sysfs_remove_group(&vcma->vdev->dev.kobj, &vcma->win[i].group);
+}

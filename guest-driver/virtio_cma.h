@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * virtio_cma.h - what the files of virtio_cma.ko share
+ *
+ * DOC: Theory of operation
+ *
+ * A client is a PCI device whose coherent DMA memory comes from vcma.  Its
+ * dma_map_ops are ours from before its driver probes until it is unbound
+ * (attach.c, ops.c).  An allocation becomes a range: whole pages inside a
+ * lease (alloc.c).  A lease is memory that the host has put in a window, and
+ * a window is a part of a BAR of the virtio-cma device (lease.c, window.c).
+ * Leases come by PLUG and go by UNPLUG requests (req.c).  An idle lease, one
+ * without a range, stays warm until the host asks for it (event.c), until the
+ * administrator gives it back (sysfs.c), or until it stands in the way of a
+ * larger one.
+ *
+ * Contexts: alloc may be called in atomic context, and is then served from
+ * warm leases only.  free may be called in any context but NMI.  Requests are
+ * completed in the virtqueue's interrupt.  So every spinlock here is taken
+ * with interrupts off, and nothing sleeps under one.
+ *
+ * Lifetimes: a range holds a reference of its struct vcma_dev.  When the
+ * device goes while ranges exist, the struct and the mapping of its windows
+ * stay until the last range is freed.  A client is attached as long as it has
+ * a range, and holds a reference of the module.
+ *
+ * Lock order: device_lock(client) -> vcma_clients_lock -> (client->lock |
+ * vcma->lock); vcma->plug_mutex -> (vcma->lock | vcma->req_lock).  No spinlock
+ * is taken under another one.
+ */
+#ifndef VIRTIO_CMA_H
+#define VIRTIO_CMA_H
+
+#include <linux/completion.h>
+#include <linux/device.h>
+#include <linux/dma-map-ops.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include <linux/virtio.h>
+#include <linux/workqueue.h>
+
+#include "vcma_virtio.h"
+#include "zone.h"
+
+struct vcma_dev;
+
+/* Answers come this long after the deadline that the device knows of, or late. */
+#define VCMA_ANSWER_MARGIN_MS	2000
+/* For requests that wait for no memory: UNPLUG at unload, suspend, by hand. */
+#define VCMA_UNPLUG_MS		5000
+
+/**
+ * enum vcma_lease_state - what a lease is good for
+ * @VCMA_LEASE_PLUGGING: PLUG is on its way.
+ *	Operations: plug_complete() moves it to READY or takes it out.
+ *	Caveats: ranges may be taken by who sent the PLUG only, and are not to
+ *	be touched before READY.
+ * @VCMA_LEASE_READY: memory is there.
+ *	Operations: ranges are taken and freed; without ranges it is idle, and
+ *	lease_take_idle() moves it to UNPLUGGING.
+ * @VCMA_LEASE_UNPLUGGING: UNPLUG is on its way.
+ *	Operations: unplug_complete() takes it out, or moves it back to READY if
+ *	the device says that it is still there.
+ *	Caveats: has no ranges and gets none.
+ */
+enum vcma_lease_state {
+	VCMA_LEASE_PLUGGING,
+	VCMA_LEASE_READY,
+	VCMA_LEASE_UNPLUGGING,
+};
+
+/**
+ * struct vcma_lease - memory that the host has put, or is putting, in a window
+ * @node: in the window's list, by offset
+ * @win: its window
+ * @offset: in the window
+ * @size: a power of two
+ * @state: see there; only lease_set_state() changes it
+ * @nr_ranges: ranges in it
+ * @free_pages: pages in no range
+ * @used: a bit a page: in a range
+ * @dirty: a bit a page: was in a range before, so may not be zero
+ */
+struct vcma_lease {
+	struct list_head node;
+	struct vcma_window *win;
+	u64 offset;
+	u64 size;
+	enum vcma_lease_state state;
+	unsigned int nr_ranges;
+	unsigned long free_pages;
+	unsigned long *used;
+	unsigned long *dirty;
+};
+
+/* A window's sysfs directory. */
+#define VCMA_WINDOW_ATTRS 6
+
+struct vcma_window_attr {
+	struct device_attribute attr;
+	struct vcma_window *win;
+};
+
+/**
+ * struct vcma_window - a part of a BAR where leases appear
+ * @vcma: its device
+ * @id: what requests call it
+ * @zone: what the device calls its zone; says nothing about where it is
+ * @bar: number of the BAR
+ * @base: guest-physical address; decides who can use it
+ * @length: bytes
+ * @vaddr: all of it, mapped once
+ * @leases: its leases by offset
+ * @rotor: where to look for room first: after the latest lease, so that an
+ *	offset whose lease was just given up is not asked for at once
+ * @nr_leases: leases in @leases
+ * @lease_bytes: their size
+ * @range_bytes: size of the ranges in them
+ * @attrs: sysfs
+ * @attr_list: sysfs
+ * @group: sysfs
+ * @group_name: sysfs
+ */
+struct vcma_window {
+	struct vcma_dev *vcma;
+	u32 id;
+	u16 zone;
+	unsigned int bar;
+	phys_addr_t base;
+	u64 length;
+	void *vaddr;
+
+	/* Under vcma->lock. */
+	struct list_head leases;
+	u64 rotor;
+	unsigned int nr_leases;
+	u64 lease_bytes;
+	u64 range_bytes;
+
+	struct vcma_window_attr attrs[VCMA_WINDOW_ATTRS];
+	struct attribute *attr_list[VCMA_WINDOW_ATTRS + 1];
+	struct attribute_group group;
+	char group_name[16];
+};
+
+/**
+ * struct vcma_dev - one virtio-cma device, or what is left of it
+ * @ref: the driver binding holds one, each range holds one, callers in between
+ * @node: in the list of all instances, main.c
+ * @release_work: frees all this when @ref has gone to zero
+ * @vdev: the virtio device; not to be touched after remove
+ * @pdev: its PCI device; holds a reference, to recognise it
+ * @granule_size: offset and size of leases are multiples of it
+ * @lease_size: what to ask for when less is needed
+ * @lease_max: the largest lease
+ * @nr_windows: windows in @win
+ * @win: windows as the device lists them
+ * @bars: BARs that are claimed, a bit each
+ * @lock: protects the windows' leases, the leases with their bitmaps, and the
+ *	counters below it.  While it is held no lease comes, goes or changes
+ *	its state.  Taken in any context; nobody holding it may wait, allocate
+ *	but with GFP_ATOMIC, or take another lock.
+ * @ready: ranges may be placed and leases plugged; false before probe has
+ *	ended, while the system sleeps, and after remove
+ * @plug_mutex: held while a lease is asked for, so that many callers who find
+ *	no room do not ask for one each.  Not to be taken by event work, which
+ *	makes the room that the holder may be waiting for.
+ * @req_lock: protects the request queue and @stopped.  Taken in the queue's
+ *	interrupt.
+ * @req_vq: request queue
+ * @stopped: no requests any more (or not yet)
+ * @stalled: the device has let a deadline pass and answered nothing since
+ * @event_vq: event queue; touched by probe, remove and @event_work only
+ * @event_work: reads events
+ * @events: memory for the events
+ */
+struct vcma_dev {
+	struct kref ref;
+	struct list_head node;
+	struct work_struct release_work;
+	struct virtio_device *vdev;
+	struct pci_dev *pdev;
+
+	u64 granule_size;
+	u64 lease_size;
+	u64 lease_max;
+	unsigned int nr_windows;
+	struct vcma_window win[VIRTIO_CMA_WINDOWS_MAX];
+	unsigned long bars;
+
+	spinlock_t lock;		/* of what follows, and of the leases */
+	bool ready;
+	unsigned int nr_ranges;
+	u64 plugs;
+	u64 reclaimed_bytes;
+	u64 refused_size;	/* of the latest PLUG that was refused */
+	u16 refused_status;	/* and why; VIRTIO_CMA_S_OK: none was */
+	unsigned long backoff_until;	/* jiffies; small PLUGs not before that */
+	bool backoff;
+
+	/* Of all clients. */
+	atomic64_t allocs;
+	atomic64_t fallbacks;
+	atomic64_t failures;
+
+	struct mutex plug_mutex;	/* while a lease is asked for */
+
+	spinlock_t req_lock;		/* of the request queue */
+	struct virtqueue *req_vq;
+	bool stopped;
+	bool stalled;
+
+	struct virtqueue *event_vq;
+	struct work_struct event_work;
+	struct virtio_cma_event *events;
+};
+
+/**
+ * struct vcma_client - a device whose coherent memory comes from vcma
+ * @node: in the list of clients, attach.c
+ * @dev: the device; holds a reference
+ * @own_ops: dev->dma_ops as it was, to be put back
+ * @prev: ops that the device had, its own or its architecture's; or NULL
+ * @ops: ours, one set a client: where @prev has no function there is none
+ * @shadow: for clients without @prev: a device that never was registered, with
+ *	the client's masks and no ops, so that the kernel maps directly for it
+ * @leaving: its driver is gone; detach it when its last range is freed
+ * @swept: generation of the sweep that has looked at it
+ * @lock: protects @ranges and the counters below it.  Taken in any context;
+ *	nobody holding it may wait or take another lock.
+ * @ranges: by address
+ */
+struct vcma_client {
+	struct list_head node;
+	struct device *dev;
+	const struct dma_map_ops *own_ops;
+	const struct dma_map_ops *prev;
+	struct dma_map_ops ops;		/* not const: a set for each client */
+	struct device *shadow;
+	u64 shadow_mask;
+	bool leaving;
+	unsigned int swept;
+
+	spinlock_t lock;		/* of the ranges */
+	struct rb_root ranges;
+	unsigned int nr_ranges;
+	u64 range_bytes;
+	u64 allocs;
+	u64 fallbacks;
+	u64 failures;
+};
+
+/**
+ * struct vcma_range - what a client has allocated
+ * @node: in client->ranges
+ * @lease: where it is; not freed while the range exists
+ * @first: its first page in the lease
+ * @pages: how many
+ * @vaddr: for the CPU
+ * @phys: guest-physical address
+ * @dma: for the device
+ */
+struct vcma_range {
+	struct rb_node node;
+	struct vcma_lease *lease;
+	unsigned long first;
+	unsigned long pages;
+	void *vaddr;
+	phys_addr_t phys;
+	dma_addr_t dma;
+};
+
+/**
+ * struct vcma_want - what an allocation needs
+ * @reach: addresses that the client can use
+ * @bytes: size, whole pages
+ * @pages: the same
+ * @align: dma_alloc_coherent()'s promise: the smallest power of two pages that
+ *	is not less than the size
+ */
+struct vcma_want {
+	struct vcma_reach reach;
+	u64 bytes;
+	unsigned long pages;
+	u64 align;
+};
+
+/**
+ * struct vcma_place - where a range was taken
+ * @lease: the lease
+ * @first: first page
+ * @zero_from: first page that may not be zero
+ * @zero_end: and the end of those; equal: all is zero
+ */
+struct vcma_place {
+	struct vcma_lease *lease;
+	unsigned long first;
+	unsigned long zero_from;
+	unsigned long zero_end;
+};
+
+/**
+ * struct vcma_call - a request and its answer
+ * @ref: the queue holds one, who waits another
+ * @done: answered, or never will be
+ * @vcma: the device
+ * @complete: called once, without locks, maybe in an interrupt, before @done
+ * @err: 0: answered; -ENODEV: the device is gone; -EPROTO: the answer is bad
+ * @applied: @complete has done its work; under vcma->lock
+ * @nr: ranges
+ * @req: for the device to read
+ * @resp: for the device to write
+ * @lease: the lease of each range
+ */
+struct vcma_call {
+	struct kref ref;
+	struct completion done;
+	struct vcma_dev *vcma;
+	void (*complete)(struct vcma_call *call);
+	int err;
+	bool applied;
+	unsigned int nr;
+	struct virtio_cma_req *req;
+	struct virtio_cma_resp *resp;
+	struct vcma_lease *lease[];
+};
+
+/* main.c */
+extern struct workqueue_struct *vcma_wq;
+extern bool vcma_strict;
+unsigned int vcma_deadline_ms(void);
+struct vcma_dev *vcma_get_live(void);
+void vcma_get(struct vcma_dev *vcma);
+void vcma_put(struct vcma_dev *vcma);
+
+/* req.c */
+struct vcma_call *vcma_call_new(struct vcma_dev *vcma, u16 type, unsigned int nr);
+void vcma_call_range(struct vcma_call *call, unsigned int i, struct vcma_lease *lease);
+int vcma_call_start(struct vcma_call *call);
+int vcma_call_wait(struct vcma_call *call, unsigned int ms);
+u16 vcma_call_status(const struct vcma_call *call, unsigned int i);
+u16 vcma_call_state(const struct vcma_call *call, unsigned int i);
+void vcma_call_put(struct vcma_call *call);
+void vcma_req_callback(struct virtqueue *vq);
+void vcma_req_drain(struct vcma_dev *vcma);
+const char *vcma_status_str(u16 status);
+
+/* event.c */
+int vcma_event_init(struct vcma_dev *vcma);
+int vcma_event_post_all(struct vcma_dev *vcma);
+void vcma_event_callback(struct virtqueue *vq);
+void vcma_event_fini(struct vcma_dev *vcma);
+
+/* window.c */
+int vcma_windows_init(struct vcma_dev *vcma);
+void vcma_windows_unclaim(struct vcma_dev *vcma);
+void vcma_windows_fini(struct vcma_dev *vcma);
+struct vcma_window *vcma_window_find(struct vcma_dev *vcma, u32 id);
+const char *vcma_window_zone(const struct vcma_window *win);
+
+/* lease.c */
+int vcma_lease_plug(struct vcma_window *win, const struct vcma_span *span,
+		    const struct vcma_want *want, u64 size, unsigned long until,
+		    struct vcma_place *ret);
+bool vcma_lease_warm(struct vcma_window *win, const struct vcma_span *span,
+		     const struct vcma_want *want, struct vcma_place *ret);
+void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages);
+unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_range *range,
+				unsigned int nr, unsigned int ms);
+u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms);
+void vcma_lease_forget_all(struct vcma_window *win);
+
+/* alloc.c */
+struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp);
+struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
+bool vcma_range_free(struct vcma_client *c, const void *vaddr);
+
+/* ops.c */
+int vcma_ops_init(struct vcma_client *c);
+void vcma_ops_fini(struct vcma_client *c);
+struct device *vcma_shadow(struct vcma_client *c);
+
+/* attach.c */
+int vcma_clients_parse(void);
+int vcma_attach_init(void);
+void vcma_attach_fini(void);
+void vcma_client_idle(void);
+ssize_t vcma_clients_show(char *buf);
+
+/* sysfs.c */
+extern const struct attribute_group *vcma_groups[];
+int vcma_sysfs_add_windows(struct vcma_dev *vcma);
+void vcma_sysfs_remove_windows(struct vcma_dev *vcma);
+
+#endif /* VIRTIO_CMA_H */

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * window.c - the windows of a device: where they are, and their mapping
+ *
+ * DOC: Theory of operation
+ *
+ * A window is a part of a BAR, and where firmware or the kernel has put that
+ * BAR decides which clients can use it; the zone that the device states is a
+ * name only.
+ *
+ * Each window is mapped once, cached, with memremap(): page tables and no
+ * struct page, and with large pages where base and size allow (a window of
+ * 4 GiB at a multiple of 1 GiB takes four entries).  Nothing is behind the
+ * mapping where no lease is; a speculative load there reads all ones.
+ *
+ * Cache attributes: on x86 memremap() asks PAT for write-back, and gets that
+ * where the MTRRs say write-back.  That is so above 4 GiB, where the default
+ * type holds.  Below 4 GiB firmware declares the PCI hole uncached in the MTRRs,
+ * so a 32-bit BAR is mapped UC- there: correct (DMA is coherent either way) and
+ * slow if the hypervisor honours guest cache types, which KVM does only when a
+ * device without snooping is assigned.  The kernel keeps track of the type, so
+ * dma_mmap_coherent() gives user space the same one, never an alias.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/sizes.h>
+#include <linux/virtio_config.h>
+
+#include "virtio_cma.h"
+
+/* Checks what the device says about a window, and claims its BAR. */
+static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned int i)
+{
+	struct virtio_cma_window w;
+	u64 offset, bar_size;
+	u32 bar;
+	int err;
+
+	virtio_cread_bytes(vcma->vdev,
+			   offsetof(struct virtio_cma_config, window) + i * sizeof(w),
+			   &w, sizeof(w));
+	win->vcma = vcma;
+	win->id = le32_to_cpu(w.id);
+	win->zone = le16_to_cpu(w.zone);
+	win->length = le64_to_cpu(w.length);
+	INIT_LIST_HEAD(&win->leases);
+	bar = le32_to_cpu(w.bar);
+	offset = le64_to_cpu(w.offset);
+
+	if (le32_to_cpu(w.flags) || le16_to_cpu(w.bank)) {
+		pr_err("window %u: flags %#x, bank %u: this driver knows neither\n",
+		       win->id, le32_to_cpu(w.flags), le16_to_cpu(w.bank));
+		return -EINVAL;
+	}
+	if (bar >= PCI_STD_NUM_BARS || !(pci_resource_flags(vcma->pdev, bar) & IORESOURCE_MEM) ||
+	    !pci_resource_start(vcma->pdev, bar)) {
+		pr_err("window %u: BAR %u has no address: is there room for it? (QEMU: pci-hole64-size, or a smaller window)\n",
+		       win->id, bar);
+		return -ENODEV;
+	}
+	bar_size = pci_resource_len(vcma->pdev, bar);
+	if (!win->length || offset > bar_size || win->length > bar_size - offset ||
+	    !IS_ALIGNED(offset, PAGE_SIZE) || !IS_ALIGNED(win->length, vcma->granule_size)) {
+		pr_err("window %u: %#llx bytes at %#llx do not fit into BAR %u of %#llx\n",
+		       win->id, win->length, offset, bar, bar_size);
+		return -EINVAL;
+	}
+	win->bar = bar;
+	win->base = pci_resource_start(vcma->pdev, bar) + offset;
+
+	if (!(vcma->bars & BIT(bar))) {
+		err = pci_request_region(vcma->pdev, bar, KBUILD_MODNAME);
+		if (err) {
+			pr_err("window %u: BAR %u is in use\n", win->id, bar);
+			return err;
+		}
+		vcma->bars |= BIT(bar);
+	}
+
+	win->vaddr = memremap(win->base, win->length, MEMREMAP_WB);
+	if (!win->vaddr) {
+		pr_err("window %u: %#llx bytes at %pa cannot be mapped\n",
+		       win->id, win->length, &win->base);
+		return -ENOMEM;
+	}
+	pr_info("window %u: %llu MiB at %pa (%s)\n", win->id, win->length >> 20,
+		&win->base, vcma_window_zone(win));
+	return 0;
+}
+
+/**
+ * vcma_windows_init() - find, check and map all windows
+ * @vcma: the device, with its sizes
+ *
+ * Return: 0, or -errno with the BARs unclaimed; vcma_windows_fini() is still due.
+ */
+int vcma_windows_init(struct vcma_dev *vcma)
+{
+	unsigned int i, k;
+	int err;
+
+	for (i = 0; i < vcma->nr_windows; i++) {
+		err = window_init(vcma, &vcma->win[i], i);
+		if (err)
+			goto out_unclaim;
+		for (k = 0; k < i; k++) {
+			if (vcma->win[k].id != vcma->win[i].id)
+				continue;
+			pr_err("two windows are called %u\n", vcma->win[i].id);
+			err = -EINVAL;
+			goto out_unclaim;
+		}
+	}
+	return 0;
+
+out_unclaim:
+	vcma_windows_unclaim(vcma);
+	return err;
+}
+
+/**
+ * vcma_windows_unclaim() - give the BARs back; the mappings stay
+ * @vcma: the device
+ */
+void vcma_windows_unclaim(struct vcma_dev *vcma)
+{
+	unsigned int bar;
+
+	for_each_set_bit(bar, &vcma->bars, PCI_STD_NUM_BARS)
+		pci_release_region(vcma->pdev, bar);
+	vcma->bars = 0;
+}
+
+/**
+ * vcma_windows_fini() - unmap all windows
+ * @vcma: nobody uses an address in them
+ *
+ * Context: may sleep.
+ */
+void vcma_windows_fini(struct vcma_dev *vcma)
+{
+	unsigned int i;
+
+	for (i = 0; i < vcma->nr_windows; i++) {
+		struct vcma_window *win = &vcma->win[i];
+
+		if (!win->vcma)
+			continue;
+		vcma_lease_forget_all(win);
+		if (win->vaddr)
+			memunmap(win->vaddr);
+	}
+}
+
+/**
+ * vcma_window_find() - the window of a name
+ * @vcma: the device
+ * @id: what the device calls it
+ *
+ * Return: the window, or NULL.
+ */
+struct vcma_window *vcma_window_find(struct vcma_dev *vcma, u32 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < vcma->nr_windows; i++)
+		if (vcma->win[i].id == id)
+			return &vcma->win[i];
+	return NULL;
+}
+
+/**
+ * vcma_window_zone() - the zone that a window really is in
+ * @win: the window
+ *
+ * Return: what this kernel would call it.
+ */
+const char *vcma_window_zone(const struct vcma_window *win)
+{
+	u64 end = win->base + win->length;
+
+	if (end <= SZ_16M)
+		return "DMA";
+	if (end <= SZ_4G)
+		return "DMA32";
+	return "NORMAL";
+}
