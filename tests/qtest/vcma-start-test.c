@@ -154,7 +154,7 @@ static void test_migration(void)
     g_assert_nonnull(why);
     g_test_message("%s", why);
     g_assert_nonnull(strstr(why, "virtio-cma"));
-    g_assert_nonnull(strstr(why, "lease"));
+    g_assert_nonnull(strstr(why, "unload"));
     g_free(g_steal_pointer(&why));
 
     g_assert_cmpuint(vcma_unplug(t.d, 0, MiB_(4)), ==, VIRTIO_CMA_S_OK);

@@ -76,29 +76,51 @@ static void peer_released(void *opaque, uint32_t status,
     p->released++;
 }
 
+static const struct vcma_client_ops peer_ops = {
+    .hello = peer_hello,
+    .reclaim = peer_reclaim,
+    .closed = peer_closed,
+};
+
+/* A former connection of the VM may take a moment to end. */
+static bool peer_connect(VcmaPeer *p)
+{
+    gint64 deadline = vcma_deadline();
+
+    do {
+        p->greeted = false;
+        p->hello = VCMA_ST_AWAY;
+        if (vcma_client_connect(p->client, p->socket, "peer", 0)) {
+            return false;
+        }
+        while (!p->greeted) {
+            vcma_peer_pump(p, 1);
+            vcma_nap(deadline, "HELLO of a peer");
+        }
+    } while (p->hello == VCMA_ST_EXISTS);
+    return p->hello == VCMA_ST_OK;
+}
+
 VcmaPeer *vcma_peer_new(const VcmaBroker *b, const char *vm)
 {
-    static const struct vcma_client_ops ops = {
-        .hello = peer_hello,
-        .reclaim = peer_reclaim,
-        .closed = peer_closed,
-    };
-    g_autofree char *socket = vcma_broker_socket(b, vm);
-    gint64 deadline = vcma_deadline();
     VcmaPeer *p = g_new0(VcmaPeer, 1);
 
-    p->client = vcma_client_new(&ops, p);
-    g_assert_cmpint(vcma_client_connect(p->client, socket, "peer", 0), ==, 0);
-    while (!p->greeted) {
-        vcma_peer_pump(p, 1);
-        vcma_nap(deadline, "HELLO of a peer");
-    }
+    p->socket = vcma_broker_socket(b, vm);
+    p->client = vcma_client_new(&peer_ops, p);
+    g_assert_true(peer_connect(p));
     return p;
 }
 
+/*
+ * The broker does not take memory from a process that lives because its
+ * connection has ended; so say on a new one that nothing is held any more.
+ */
 void vcma_peer_free(VcmaPeer *p)
 {
+    vcma_client_close(p->client);
+    peer_connect(p);
     vcma_client_free(p->client);
+    g_free(p->socket);
     g_free(p);
 }
 

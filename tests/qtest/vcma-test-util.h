@@ -76,6 +76,7 @@ void vcma_wait_idle(const VcmaBroker *b);
 
 typedef struct VcmaPeer {
     struct vcma_client *client;
+    char *socket;
     uint32_t hello;         /* status of HELLO */
     bool greeted;
     bool lease_done;        /* of the latest LEASE */
