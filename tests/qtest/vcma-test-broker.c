@@ -24,6 +24,9 @@ void vcma_nap(gint64 deadline, const char *what)
     g_usleep(500);
 }
 
+/* A connection of which nothing is wanted but replies. */
+static const struct vcma_client_ops no_ops;
+
 /* --- the daemon --- */
 
 static void die_with_parent(gpointer unused)
@@ -84,7 +87,7 @@ void vcma_broker_start(VcmaBroker *b)
     qtest_add_abrt_handler(kill_on_abort, b);
 
     for (;;) {
-        struct vcma_client *c = vcma_client_new(NULL, NULL);
+        struct vcma_client *c = vcma_client_new(&no_ops, NULL);
         int r = vcma_client_connect(c, socket, "qtest", 0);
 
         r = r ?: vcma_client_wait_hello(c, 1000, NULL);
@@ -165,7 +168,7 @@ static size_t op_call(const VcmaBroker *b, struct vcma_hdr *msg, uint16_t type,
                       uint32_t length, void *reply, size_t size)
 {
     g_autofree char *socket = vcma_broker_socket(b, "vcmad");
-    struct vcma_client *c = vcma_client_new(NULL, NULL);
+    struct vcma_client *c = vcma_client_new(&no_ops, NULL);
     int r;
 
     g_assert_cmpint(vcma_client_connect(c, socket, "qtest", 0), ==, 0);
