@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * backing.c - what the backings have in common
+ */
+#include <string.h>
+
+#include "backing.h"
+#include "util.h"
+
+static const struct backing_ops *const all_backings[] = {
+	&backing_hugetlb,
+	&backing_memfd,
+};
+
+/**
+ * backing_find - a backing by its name in the configuration
+ * @name: "hugetlb" or "memfd"
+ *
+ * Return: its operations, or NULL.
+ */
+const struct backing_ops *backing_find(const char *name)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(all_backings); i++)
+		if (!strcmp(all_backings[i]->name, name))
+			return all_backings[i];
+	return NULL;
+}
+
+/**
+ * backing_open - get a source of pages ready
+ * @ops: which one
+ * @ret_backing: the source; free with backing_close(); untouched on failure
+ * @ret_error: on failure, cause and cure in words; g_free()
+ *
+ * Return: 0 or -errno.
+ */
+int backing_open(const struct backing_ops *ops, struct backing **ret_backing, char **ret_error)
+{
+	struct backing *b = g_new0(struct backing, 1);
+	int r;
+
+	b->ops = ops;
+	b->pagemap_fd = -1;
+	g_mutex_init(&b->section);
+	r = ops->open(b, ret_error);
+	if (r < 0) {
+		backing_close(b);
+		return r;
+	}
+	*ret_backing = b;
+	return 0;
+}
+
+/**
+ * backing_close - the end of a source of pages; NULL is fine
+ * @b: nobody takes, inspects or revokes any more
+ */
+void backing_close(struct backing *b)
+{
+	if (!b)
+		return;
+	b->ops->close(b);
+	fd_close(&b->pagemap_fd);
+	g_mutex_clear(&b->section);
+	g_free(b);
+}
+
+void granule_file_close(struct granule_file *f)
+{
+	fd_close(&f->fd);
+	f->pfn = 0;
+}
