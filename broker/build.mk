@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vcmad, and a second one with mistakes in it that tests use.
+
+include broker/core.mk
+
+# What needs neither the command line nor a backing that can be made to fail.
+vcmad-common-objs := $(addprefix broker/,backing.o config.o config_check.o conn.o \
+	listener.o log.o oper.o pool.o process.o record.o scrub.o server.o size.o \
+	vm.o vm_grant.o vm_session.o) \
+	protocol/wire.o protocol/wire_text.o protocol/sockio.o
+vcmad-backing-objs := broker/backing_hugetlb.o broker/backing_memfd.o
+
+programs += vcmad
+vcmad-objs := $(vcmad-common-objs) $(vcmad-backing-objs) broker/main.o broker/options.o \
+	$(core-objs)
+vcmad-libs := $(GLIB_LIBS) $(SYSTEMD_LIBS)
+
+test_programs += vcmad-faults
+vcmad-faults-objs := $(vcmad-common-objs) broker/faults.o $(core-objs)
+vcmad-faults-libs := $(vcmad-libs)
+
+test_programs += peer
+peer-objs = tests/proto/peer.o broker/size.o $(vcma-client-objs)
+proto_tests += tests/proto/test-smoke.sh
