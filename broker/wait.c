@@ -191,6 +191,20 @@ static int ask(struct wait *wait)
 	return reclaim_run(wait->vm->pool, wait->first, wait->nr, (uint32_t)(ms ? ms : 1));
 }
 
+/* Chunks that are charged to the VM for this claim alone. */
+static uint32_t spare(const struct wait *wait)
+{
+	const struct core_pool *pool = wait->vm->pool;
+	uint32_t i, n = 0;
+
+	for (i = wait->first; wait->whole && i < wait->first + wait->nr; i += pool->per) {
+		const struct chunk *c = chunk_of(&pool->granule[i]);
+
+		n += c->user != wait->vm || c->nr[GRANULE_RESERVED] == pool->per;
+	}
+	return n;
+}
+
 /* Go on with @wait as far as it gets. */
 static void look_at(struct wait *wait)
 {
@@ -202,7 +216,7 @@ static void look_at(struct wait *wait)
 		grant(wait, wait->lease_first);
 		return;
 	}
-	if (place_find(vm, &wait->want, wait->whole ? wait->nr / vm->pool->per : 0, &first)) {
+	if (place_find(vm, &wait->want, spare(wait), &first)) {
 		grant(wait, first);
 		return;
 	}

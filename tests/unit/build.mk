@@ -9,3 +9,10 @@ test-sockio-objs := tests/unit/test-sockio.o protocol/sockio.o
 test-client-objs := tests/unit/test-client.o $(vcma-client-objs)
 test-virtio-check-objs := tests/unit/test-virtio-check.o protocol/virtio_check.o
 test-size-objs := tests/unit/test-size.o broker/size.o
+
+# --- core ---
+include broker/core.mk
+core-sim-objs := tests/unit/core-sim.o $(core-objs)
+unit_tests += test-core-demo test-core-random
+test-core-demo-objs := tests/unit/test-core-demo.o $(core-sim-objs)
+test-core-random-objs := tests/unit/test-core-random.o $(core-sim-objs)
