@@ -218,7 +218,7 @@ check: tests-built asan-built qemu-tests driver check-deps vm-deps
 	$(Q)tests/run $(run_style) $(run_unit) $(run_proto) $(run_asan) \
 		$(run_install) $(run_qtest) $(run_vm)
 #: check-quick     unit, proto and quick style checks: no QEMU, no VM, no root
-check-quick: tests-built
+check-quick: check-deps tests-built
 	$(Q)tests/run $(run_style_quick) $(run_unit) $(run_proto)
 #: check-unit      the pure modules, each alone
 check-unit: tests-built
