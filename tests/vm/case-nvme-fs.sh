@@ -4,6 +4,8 @@
 # what: NVMe queues and PRP lists in leases, ext4, 64 MiB of direct I/O; on pcie.0 and behind root ports
 # timeout: 120
 
+# shellcheck disable=SC2016 # what is in single quotes is for the guest
+# shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 lib_start nvme-fs
 

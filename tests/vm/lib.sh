@@ -36,38 +36,67 @@ lib_end()
 	exit "$code"
 }
 
+# ours: processes of this run but for vcmad; all have its directory in their arguments
+ours()
+{
+	local file pid
+
+	for file in /proc/[0-9]*/cmdline; do
+		pid=${file#/proc/}
+		pid=${pid%/*}
+		[ "$pid" != "$vcmad_pid" ] && [ "$pid" != $$ ] &&
+			tr '\0' ' ' 2>/dev/null <"$file" | grep -q -F "$run/" && is_running "$pid" &&
+			echo "$pid"
+	done
+	return 0
+}
+
 # lib_stop: no process and no huge page of ours is left
 lib_stop()
 {
-	local pid file
+	local signal pids
 
-	for pid in $(jobs -p); do
-		[ "$pid" = "$vcmad_pid" ] || kill -TERM "$pid" 2>/dev/null
-	done
-	for pid in $(jobs -p); do
-		[ "$pid" = "$vcmad_pid" ] || wait "$pid" 2>/dev/null
-	done
-	for file in "$run"/*.ctl.pid; do
-		[ ! -e "$file" ] || "$vm/guest-ctl" "${file%.pid}" --kill
+	for signal in TERM TERM KILL; do
+		pids=$(ours)
+		[ -n "$pids" ] || break
+		# shellcheck disable=SC2086 # a list
+		kill -$signal $pids 2>/dev/null
+		wait_until 30 none_of_ours
 	done
 	vcmad_stop
 	"$src/scripts/hugepages" --owner $$ restore
 }
 
+none_of_ours()
+{
+	[ -z "$(ours)" ]
+}
+
 # parallel COMMAND NAME...: COMMAND NAME for all at once; outcome NAME tells how it went
 parallel()
 {
-	local command=$1 name pids=()
+	parallel_start "$@"
+	parallel_wait
+}
+
+parallel_start()
+{
+	local command=$1 name
 
 	shift
+	parallel_pids=()
 	for name; do
 		{
 			"$command" "$name" >"$run/$name.out" 2>&1
 			echo $? >"$run/$name.code"
 		} &
-		pids+=($!)
+		parallel_pids+=($!)
 	done
-	wait "${pids[@]}"
+}
+
+parallel_wait()
+{
+	wait "${parallel_pids[@]}"
 }
 
 outcome()
