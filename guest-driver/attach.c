@@ -161,6 +161,7 @@ static struct vcma_client *client_find(const struct device *dev)
 /* The device is locked, and its driver has not probed yet.  Under vcma_clients_lock. */
 static int client_attach(struct device *dev)
 {
+	struct vcma_dev *vcma;
 	struct vcma_client *c;
 	int err;
 
@@ -180,9 +181,13 @@ static int client_attach(struct device *dev)
 
 	list_add_tail(&c->node, &vcma_clients);
 	set_dma_ops(dev, &c->ops);
-	dev_info(dev, "coherent DMA memory comes from vcma%s%s\n",
+	vcma = vcma_get_live();
+	dev_info(dev, "coherent DMA memory comes from vcma%s%s%s\n",
 		 c->prev ? ", through the IOMMU" : "",
-		 vcma_strict ? ", and from nowhere else" : "");
+		 vcma_strict ? ", and from nowhere else" : "",
+		 vcma ? "" : "; but there is no virtio-cma device yet");
+	if (vcma)
+		vcma_put(vcma);
 	return 0;
 
 out_free:

@@ -144,13 +144,14 @@ static int read_config(struct vcma_dev *vcma)
 	vcma->nr_windows = nr;
 
 	if (!is_power_of_2(vcma->granule_size) || vcma->granule_size < PAGE_SIZE ||
-	    !is_power_of_2(vcma->lease_max) || vcma->lease_max < vcma->granule_size) {
+	    vcma->lease_max < vcma->granule_size) {
 		dev_err(&vdev->dev,
 			"the device's sizes make no sense: granule %#llx, largest lease %#llx\n",
 			vcma->granule_size, vcma->lease_max);
 		return -EINVAL;
 	}
-	/* A hint; a lease is a power of two from a granule to the largest. */
+	/* A lease is a power of two from a granule to the largest. */
+	vcma->lease_max = rounddown_pow_of_two(vcma->lease_max);
 	if (!is_power_of_2(vcma->lease_size))
 		vcma->lease_size = vcma->granule_size;
 	vcma->lease_size = clamp(vcma->lease_size, vcma->granule_size, vcma->lease_max);
@@ -270,14 +271,6 @@ static int vcma_probe(struct virtio_device *vdev)
 {
 	struct vcma_dev *vcma;
 	int err;
-
-	BUILD_BUG_ON(sizeof(struct virtio_cma_window) != 32);
-	BUILD_BUG_ON(offsetof(struct virtio_cma_config, window) != 32);
-	BUILD_BUG_ON(sizeof(struct virtio_cma_range) != 24);
-	BUILD_BUG_ON(sizeof(struct virtio_cma_req) != 16);
-	BUILD_BUG_ON(sizeof(struct virtio_cma_result) != 8);
-	BUILD_BUG_ON(sizeof(struct virtio_cma_resp) != 8);
-	BUILD_BUG_ON(offsetof(struct virtio_cma_event, range) != 16);
 
 	err = check_platform(vdev);
 	if (err)

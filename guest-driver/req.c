@@ -163,14 +163,24 @@ int vcma_call_wait(struct vcma_call *call, unsigned int ms)
 	return -ETIMEDOUT;
 }
 
+/* A request that is refused as a whole has no results. */
+static bool has_results(const struct vcma_call *call)
+{
+	return call->resp->status == cpu_to_le16(VIRTIO_CMA_S_OK) ||
+	       call->len >= struct_size(call->resp, result, call->nr);
+}
+
 /* Is the answer one that the protocol allows? */
-static bool answer_ok(const struct vcma_call *call, unsigned int len)
+static bool answer_ok(const struct vcma_call *call)
 {
 	unsigned int i;
 
-	if (len < struct_size(call->resp, result, call->nr))
+	if (call->len < sizeof(*call->resp) ||
+	    le16_to_cpu(call->resp->status) >= VIRTIO_CMA_S_MAX)
 		return false;
-	if (le16_to_cpu(call->resp->status) >= VIRTIO_CMA_S_MAX)
+	if (!has_results(call))
+		return true;
+	if (call->len < struct_size(call->resp, result, call->nr))
 		return false;
 	for (i = 0; i < call->nr; i++)
 		if (le16_to_cpu(call->resp->result[i].status) >= VIRTIO_CMA_S_MAX ||
@@ -195,13 +205,15 @@ void vcma_req_callback(struct virtqueue *vq)
 	for (;;) {
 		spin_lock_irqsave(&vcma->req_lock, flags);
 		call = vcma->stopped ? NULL : virtqueue_get_buf(vq, &len);
-		if (call)
+		if (call) {
+			call->len = len;
 			vcma->stalled = false;
+		}
 		spin_unlock_irqrestore(&vcma->req_lock, flags);
 		if (!call)
 			break;
 
-		if (answer_ok(call, len)) {
+		if (answer_ok(call)) {
 			call_finish(call, 0);
 		} else {
 			pr_err_ratelimited("request %u: the device's answer is not valid\n",
@@ -241,7 +253,7 @@ void vcma_req_drain(struct vcma_dev *vcma)
  */
 u16 vcma_call_status(const struct vcma_call *call, unsigned int i)
 {
-	return le16_to_cpu(call->resp->result[i].status);
+	return le16_to_cpu(has_results(call) ? call->resp->result[i].status : call->resp->status);
 }
 
 /**
@@ -249,11 +261,12 @@ u16 vcma_call_status(const struct vcma_call *call, unsigned int i)
  * @call: was answered
  * @i: number of the range
  *
- * Return: VIRTIO_CMA_UNPLUGGED to VIRTIO_CMA_MIXED.
+ * Return: VIRTIO_CMA_UNPLUGGED to VIRTIO_CMA_MIXED; a request that is refused as
+ * a whole has left what was there, whatever that is: VIRTIO_CMA_MIXED.
  */
 u16 vcma_call_state(const struct vcma_call *call, unsigned int i)
 {
-	return le16_to_cpu(call->resp->result[i].state);
+	return has_results(call) ? le16_to_cpu(call->resp->result[i].state) : VIRTIO_CMA_MIXED;
 }
 
 /**

@@ -43,6 +43,7 @@
 #include <linux/virtio.h>
 #include <linux/workqueue.h>
 
+#include "layout.h"
 #include "vcma_virtio.h"
 #include "zone.h"
 
@@ -310,6 +311,7 @@ struct vcma_place {
  * @vcma: the device
  * @complete: called once, without locks, maybe in an interrupt, before @done
  * @err: 0: answered; -ENODEV: the device is gone; -EPROTO: the answer is bad
+ * @len: bytes of the answer
  * @applied: @complete has done its work; under vcma->lock
  * @nr: ranges
  * @req: for the device to read
@@ -322,6 +324,7 @@ struct vcma_call {
 	struct vcma_dev *vcma;
 	void (*complete)(struct vcma_call *call);
 	int err;
+	unsigned int len;
 	bool applied;
 	unsigned int nr;
 	struct virtio_cma_req *req;
