@@ -9,6 +9,10 @@ test-sockio-objs := tests/unit/test-sockio.o protocol/sockio.o
 test-client-objs := tests/unit/test-client.o $(vcma-client-objs)
 test-virtio-check-objs := tests/unit/test-virtio-check.o protocol/virtio_check.o
 test-size-objs := tests/unit/test-size.o broker/size.o
+unit_tests += test-ctl-format
+test-ctl-format-objs := tests/unit/test-ctl-format.o broker/ctl/format.o \
+	broker/ctl/table.o broker/size.o protocol/wire_text.o
+test-ctl-format-libs := $(GLIB_LIBS)
 
 # --- core ---
 include broker/core.mk

@@ -487,6 +487,36 @@ static void test_lease_in_parts(void **state)
 	assert_ended(f, -EPROTO);
 }
 
+/* A second reply to the same LEASE, and a second lease with the same id. */
+static void test_lease_answered_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct vcma_lease_reply reply;
+
+	assert_true(ask_lease(f, 1024 * MIB) > 0);
+	make_lease_reply(&reply, take(f, VCMA_MSG_LEASE), 9, 1024 * MIB);
+	give_fds(f, &reply, sizeof(reply), announced(&reply));
+	assert_int_equal(vcma_client_dispatch(f->client), 0);
+	reply.lease = vcma_cpu_to_le64(10);
+	give_fds(f, &reply, sizeof(reply), announced(&reply));
+	assert_ended(f, -EPROTO);
+	assert_int_equal(f->leases, 1);
+}
+
+static void test_lease_id_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct vcma_lease_reply reply;
+
+	begin_large(f);
+	assert_true(ask_lease(f, 8 * MIB) > 0);
+	make_lease_reply(&reply, take(f, VCMA_MSG_LEASE), 9, 8 * MIB);
+	give_fds(f, &reply, sizeof(reply), announced(&reply));
+	assert_ended(f, -EPROTO);
+	assert_int_equal(f->leases, 2);
+	assert_int_equal(f->lease_status, VCMA_ST_AWAY);
+}
+
 static void test_lease_bad_parts(void **state)
 {
 	struct fixture *f = *state;
@@ -953,6 +983,8 @@ int main(void)
 		BARE(test_connect_errors),
 		LIVE(test_lease_in_one_packet),
 		LIVE(test_lease_in_parts),
+		LIVE(test_lease_answered_twice),
+		LIVE(test_lease_id_twice),
 		LIVE(test_lease_bad_parts),
 		LIVE(test_lease_bad_replies),
 		LIVE(test_lease_refused),
