@@ -11,6 +11,9 @@
  * caller may wait, for a new lease.  When the host has said no for a reason that
  * holds for every window, lower ones are tried for room only.
  *
+ * Who may not wait is served from leases that are there, and if there is no room
+ * a lease is asked for in the background, for the next one.
+ *
  * Refused because of what it has already, the guest gives its idle leases back
  * and asks again: many small leases may stand where one large one would fit.
  *
@@ -34,13 +37,6 @@
 
 /* Leases that were given back count until the host has dealt with them. */
 #define SETTLE_MS 1000
-
-/* The windows that @c can use, the highest first. */
-struct vcma_choice {
-	unsigned int nr;
-	struct vcma_window *win[VIRTIO_CMA_WINDOWS_MAX];
-	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
-};
 
 static void want_init(struct vcma_want *want, struct vcma_client *c, size_t size)
 {
@@ -250,6 +246,42 @@ static bool place_waiting(struct vcma_dev *vcma, const struct vcma_choice *choic
 	return !err;
 }
 
+/**
+ * vcma_refill_work() - get a lease for callers who cannot wait for one
+ * @work: in struct vcma_dev
+ */
+void vcma_refill_work(struct work_struct *work)
+{
+	struct vcma_dev *vcma = container_of(work, struct vcma_dev, refill_work);
+	struct vcma_choice choice;
+	struct vcma_place at;
+	struct vcma_want want;
+	unsigned long flags;
+
+	spin_lock_irqsave(&vcma->lock, flags);
+	want = vcma->refill_want;
+	choice = vcma->refill_choice;
+	spin_unlock_irqrestore(&vcma->lock, flags);
+
+	if (place_waiting(vcma, &choice, &want, &at))
+		vcma_lease_give(at.lease, at.first, want.pages);
+}
+
+/* The next one who cannot wait shall find room. */
+static void refill(struct vcma_dev *vcma, const struct vcma_choice *choice,
+		   const struct vcma_want *want)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vcma->lock, flags);
+	if (vcma->ready) {
+		vcma->refill_want = *want;
+		vcma->refill_choice = *choice;
+		queue_work(vcma_wq, &vcma->refill_work);
+	}
+	spin_unlock_irqrestore(&vcma->lock, flags);
+}
+
 static bool place(struct vcma_dev *vcma, const struct vcma_choice *choice,
 		  const struct vcma_want *want, gfp_t gfp, struct vcma_place *ret)
 {
@@ -262,8 +294,12 @@ static bool place(struct vcma_dev *vcma, const struct vcma_choice *choice,
 	for (i = 0; i < nr; i++)
 		if (vcma_lease_warm(choice->win[i], &choice->span[i], want, ret))
 			return true;
-	if (!nr || !gfpflags_allow_blocking(gfp))
+	if (!nr)
 		return false;
+	if (!gfpflags_allow_blocking(gfp)) {
+		refill(vcma, choice, want);
+		return false;
+	}
 
 	noio = memalloc_noio_save();
 	placed = place_waiting(vcma, choice, want, ret);

@@ -212,6 +212,15 @@ static void start_queues(struct vcma_dev *vcma)
 	set_ready(vcma, true);
 }
 
+/* No new leases and no ranges; what was under way is done when this returns. */
+static void close_shop(struct vcma_dev *vcma)
+{
+	set_ready(vcma, false);
+	cancel_work_sync(&vcma->refill_work);
+	mutex_lock(&vcma->plug_mutex);
+	mutex_unlock(&vcma->plug_mutex);
+}
+
 /*
  * One device serves all clients.  And a new driver instance makes the host
  * drop the leases of an earlier one, so there must not be one while clients
@@ -282,6 +291,7 @@ static int vcma_probe(struct virtio_device *vdev)
 	kref_init(&vcma->ref);
 	INIT_LIST_HEAD(&vcma->node);
 	INIT_WORK(&vcma->release_work, vcma_release_work);
+	INIT_WORK(&vcma->refill_work, vcma_refill_work);
 	spin_lock_init(&vcma->lock);
 	spin_lock_init(&vcma->req_lock);
 	mutex_init(&vcma->plug_mutex);
@@ -330,11 +340,8 @@ static void vcma_remove(struct virtio_device *vdev)
 	struct vcma_dev *vcma = vdev->priv;
 	unsigned int nr_ranges;
 
-	/* Nothing new; then no PLUG is under way when the mutex is free. */
 	set_live(NULL);
-	set_ready(vcma, false);
-	mutex_lock(&vcma->plug_mutex);
-	mutex_unlock(&vcma->plug_mutex);
+	close_shop(vcma);
 
 	/* A device reset does not give leases back. */
 	vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
@@ -364,9 +371,7 @@ static int vcma_freeze(struct virtio_device *vdev)
 	struct vcma_dev *vcma = vdev->priv;
 	unsigned int i, left = 0;
 
-	set_ready(vcma, false);
-	mutex_lock(&vcma->plug_mutex);
-	mutex_unlock(&vcma->plug_mutex);
+	close_shop(vcma);
 	vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
 
 	for (i = 0; i < vcma->nr_windows; i++)

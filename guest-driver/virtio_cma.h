@@ -48,6 +48,7 @@
 #include "zone.h"
 
 struct vcma_dev;
+struct vcma_window;
 
 /* Answers come this long after the deadline that the device knows of, or late. */
 #define VCMA_ANSWER_MARGIN_MS	2000
@@ -149,6 +150,33 @@ struct vcma_window {
 };
 
 /**
+ * struct vcma_want - what an allocation needs
+ * @reach: addresses that the client can use
+ * @bytes: size, whole pages
+ * @pages: the same
+ * @align: dma_alloc_coherent()'s promise: the smallest power of two pages that
+ *	is not less than the size
+ */
+struct vcma_want {
+	struct vcma_reach reach;
+	u64 bytes;
+	unsigned long pages;
+	u64 align;
+};
+
+/**
+ * struct vcma_choice - the windows that a client can use
+ * @nr: how many
+ * @win: those, the highest first
+ * @span: each as the client sees it
+ */
+struct vcma_choice {
+	unsigned int nr;
+	struct vcma_window *win[VIRTIO_CMA_WINDOWS_MAX];
+	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
+};
+
+/**
  * struct vcma_dev - one virtio-cma device, or what is left of it
  * @ref: the driver binding holds one, each range holds one, callers in between
  * @node: in the list of all instances, main.c
@@ -167,6 +195,9 @@ struct vcma_window {
  *	but with GFP_ATOMIC, or take another lock.
  * @ready: ranges may be placed and leases plugged; false before probe has
  *	ended, while the system sleeps, and after remove
+ * @refill_work: gets a lease in the place of a caller who could not wait for it
+ * @refill_want: what that caller wanted
+ * @refill_choice: and could use
  * @plug_mutex: held while a lease is asked for, so that many callers who find
  *	no room do not ask for one each.  Not to be taken by event work, which
  *	makes the room that the holder may be waiting for.
@@ -202,6 +233,9 @@ struct vcma_dev {
 	u16 refused_status;	/* and why; VIRTIO_CMA_S_OK: none was */
 	unsigned long backoff_until;	/* jiffies; small PLUGs not before that */
 	bool backoff;
+	struct work_struct refill_work;
+	struct vcma_want refill_want;
+	struct vcma_choice refill_choice;
 
 	/* Of all clients. */
 	atomic64_t allocs;
@@ -273,21 +307,6 @@ struct vcma_range {
 	void *vaddr;
 	phys_addr_t phys;
 	dma_addr_t dma;
-};
-
-/**
- * struct vcma_want - what an allocation needs
- * @reach: addresses that the client can use
- * @bytes: size, whole pages
- * @pages: the same
- * @align: dma_alloc_coherent()'s promise: the smallest power of two pages that
- *	is not less than the size
- */
-struct vcma_want {
-	struct vcma_reach reach;
-	u64 bytes;
-	unsigned long pages;
-	u64 align;
 };
 
 /**
@@ -378,6 +397,7 @@ u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms);
 void vcma_lease_forget_all(struct vcma_window *win);
 
 /* alloc.c */
+void vcma_refill_work(struct work_struct *work);
 struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp);
 struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
 bool vcma_range_free(struct vcma_client *c, const void *vaddr);
