@@ -5,10 +5,12 @@
  * DOC: Theory of operation
  *
  * A pool is made of whole, naturally aligned chunks.  The kernel gives huge
- * pages in no particular order and with gaps; so more are taken than the pool
- * will have (up to twice as many, while they are free) until there are enough
+ * pages in no particular order, the most scattered ones first; so more are
+ * taken than the pool will have, while they are free, until there are enough
  * whole chunks, and a run as long as the longest one that is promised to a
- * VM.  The longest extents are kept, the rest goes back at once.
+ * VM.  The longest extents are kept, the rest goes back at once.  At most twice
+ * as many are taken, or HARVEST_MIN if that is more: a small pool has to look
+ * beyond what a busy machine has in pieces.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,6 +26,7 @@
 #include "size.h"
 #include "util.h"
 
+#define HARVEST_MIN	1024
 #define GRANULE_PFNS	(BACKING_GRANULE >> BACKING_PFN_SHIFT)
 
 /* What has been taken so far, and which of it would be kept. */
@@ -193,7 +196,7 @@ int pool_build(const struct config_pool *cfg, struct backing *backing, uint64_t 
 					     cfg->name, wanted, left);
 		return -EMFILE;
 	}
-	h.max = MIN(2 * wanted, left);
+	h.max = backing->ops->contiguous ? MIN(MAX(2 * wanted, HARVEST_MIN), left) : wanted;
 	h.file = g_new0(struct granule_file, h.max);
 	h.pfn = g_new0(uint64_t, h.max);
 	h.keep = g_new0(bool, h.max);
@@ -210,7 +213,7 @@ int pool_build(const struct config_pool *cfg, struct backing *backing, uint64_t 
 			r = -ENOSPC;
 			goto out;
 		}
-		upto = MIN(upto + MAX(wanted / 8, 1), h.max);
+		upto = MIN(upto + MAX(wanted / 4, 16), h.max);
 	}
 	if (r < 0)
 		*ret_error = g_strdup_printf("pool %s: %s", cfg->name, g_strerror(-r));
