@@ -20,3 +20,15 @@ core-sim-objs := tests/unit/core-sim.o $(core-objs)
 unit_tests += test-core-demo test-core-random
 test-core-demo-objs := tests/unit/test-core-demo.o $(core-sim-objs)
 test-core-random-objs := tests/unit/test-core-random.o $(core-sim-objs)
+
+# --- daemon ---
+unit_tests += test-config test-record test-backing
+test-config-objs := tests/unit/test-config.o broker/config.o broker/config_check.o \
+	broker/backing.o broker/backing_hugetlb.o broker/backing_memfd.o broker/log.o \
+	broker/size.o broker/chunk_select.o
+test-config-libs = $(GLIB_LIBS)
+test-record-objs := tests/unit/test-record.o broker/record.o broker/process.o
+test-record-libs = $(GLIB_LIBS)
+test-backing-objs := tests/unit/test-backing.o broker/backing.o broker/backing_hugetlb.o \
+	broker/backing_memfd.o
+test-backing-libs = $(GLIB_LIBS)

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test-config.c - the configuration: what is good, and each thing that is not
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backing.h"
+#include "config.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+struct fixture {
+	char *file;
+	struct config *cfg;
+	GPtrArray *errors;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = g_new0(struct fixture, 1);
+	int fd = g_file_open_tmp("vcma-config-XXXXXX", &f->file, NULL);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	f->errors = g_ptr_array_new_with_free_func(g_free);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	g_unlink(f->file);
+	g_free(f->file);
+	config_free(f->cfg);
+	g_ptr_array_unref(f->errors);
+	g_free(f);
+	return 0;
+}
+
+static int load(struct fixture *f, const char *text)
+{
+	const struct config_args args = { .file = f->file, .run_dir = "/run/vcma-test" };
+
+	assert_true(g_file_set_contents(f->file, text, -1, NULL));
+	g_ptr_array_set_size(f->errors, 0);
+	return config_load(&args, &f->cfg, f->errors);
+}
+
+static int load_options(struct fixture *f, struct config_args args)
+{
+	args.run_dir = "/run/vcma-test";
+	return config_load(&args, &f->cfg, f->errors);
+}
+
+/* One of the errors has all of @group, @key and @text in it, and the file's name. */
+static void assert_error(struct fixture *f, const char *group, const char *key, const char *text)
+{
+	for (unsigned int i = 0; i < f->errors->len; i++) {
+		const char *e = g_ptr_array_index(f->errors, i);
+
+		if (strstr(e, group) && strstr(e, key) && strstr(e, text) &&
+		    (g_str_has_prefix(e, f->file) || g_str_has_prefix(e, "command line")))
+			return;
+	}
+	for (unsigned int i = 0; i < f->errors->len; i++)
+		print_message("# %s\n", (const char *)g_ptr_array_index(f->errors, i));
+	fail_msg("no error with %s, %s, %s", group, key, text);
+}
+
+static void assert_only_error(struct fixture *f, const char *text, const char *group,
+			      const char *key, const char *say)
+{
+	assert_int_equal(load(f, text), -EINVAL);
+	assert_error(f, group, key, say);
+	assert_int_equal(f->errors->len, 1);
+	assert_null(f->cfg);
+}
+
+#define POOL "[pool main]\nbacking=memfd\nsize=256M\nchunk=16M\n"
+
+static void test_demo(void **state)
+{
+	struct fixture *f = *state;
+	const struct config_vm *vm;
+
+	assert_int_equal(load(f, POOL
+		"[vm alpha]\nguarantee=64M/64M\nlimit=192M\nowner=0:0\nmode=0600\n"
+		"[vm beta]\npool=main\nguarantee=32M\nlimit=224M\nsocket=/tmp/b.sock\n"), 0);
+	assert_int_equal(config_pool(f->cfg, 0)->size, 256 * MIB);
+	assert_int_equal(config_pool(f->cfg, 0)->chunk, 16 * MIB);
+	assert_ptr_equal(config_pool(f->cfg, 0)->backing, &backing_memfd);
+	vm = config_vm(f->cfg, 0);
+	assert_string_equal(vm->name, "alpha");
+	assert_int_equal(vm->guarantee, 64 * MIB);
+	assert_int_equal(vm->guarantee_run, 64 * MIB);
+	assert_int_equal(vm->limit, 192 * MIB);
+	assert_string_equal(vm->socket, "/run/vcma-test/alpha.sock");
+	assert_int_equal(vm->mode, 0600);
+	assert_true(vm->group);
+	vm = config_vm(f->cfg, 1);
+	assert_int_equal(vm->guarantee_run, 16 * MIB); /* defaults to the chunk */
+	assert_string_equal(vm->socket, "/tmp/b.sock");
+	assert_int_equal(vm->mode, 0660);
+	assert_false(vm->group);
+	assert_string_equal(f->cfg->oper_socket, "/run/vcma-test/vcmad.sock");
+}
+
+static void test_defaults(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "[pool p]\nsize=1G\n[vm a]\n"), 0);
+	assert_int_equal(config_pool(f->cfg, 0)->chunk, 64 * MIB); /* a sixteenth */
+	assert_null(config_pool(f->cfg, 0)->backing);
+	assert_int_equal(config_vm(f->cfg, 0)->guarantee, 0);
+	assert_int_equal(config_vm(f->cfg, 0)->guarantee_run, 0);
+	assert_int_equal(config_vm(f->cfg, 0)->limit, 1024 * MIB);
+	assert_int_equal(config_vm(f->cfg, 0)->uid, geteuid());
+}
+
+static void test_options(void **state)
+{
+	struct fixture *f = *state;
+	char *vms[] = { (char *)"alpha", (char *)"beta", NULL };
+
+	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "256M", .vms = vms }), 0);
+	assert_int_equal(f->cfg->vms->len, 2);
+	assert_int_equal(config_vm(f->cfg, 1)->limit, 256 * MIB);
+	assert_int_equal(config_pool(f->cfg, 0)->chunk, 16 * MIB);
+}
+
+static void test_options_bad(void **state)
+{
+	struct fixture *f = *state;
+	char *twice[] = { (char *)"alpha", (char *)"alpha", NULL };
+	char *odd[] = { (char *)"a/b", NULL };
+
+	assert_int_equal(load_options(f, (struct config_args){ .vms = twice }), -EINVAL);
+	assert_error(f, "--pool", "is missing", "--vm alpha");
+	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "256M", .vms = twice }),
+			 -EINVAL);
+	assert_error(f, "vm alpha", "socket", "already");
+	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "256M", .vms = odd }),
+			 -EINVAL);
+	assert_error(f, "--vm", "a/b", "not a name");
+	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "3M", .vms = NULL,
+							       .chunk = "3M", .backing = "sim" }),
+			 -EINVAL);
+	assert_error(f, "--chunk", "3M", "power of two");
+	assert_error(f, "--backing", "sim", "hugetlb or memfd");
+	assert_int_equal(load_options(f, (struct config_args){ .file = f->file, .pool_size = "3M" }),
+			 -EINVAL);
+	assert_error(f, "--pool", "--config", "drop");
+}
+
+static void test_unknown_key(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\nlimmit=64M\n", "[vm a]", "limmit",
+			  "unknown key; known here: pool, guarantee, limit");
+}
+
+static void test_unknown_group(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\n[bank 1]\n", "[bank 1]", "", "unknown group");
+}
+
+static void test_group_twice(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\nlimit=64M\n[vm a]\nlimit=32M\n", "[vm a]", "",
+			  "twice");
+}
+
+static void test_limit_below_guarantee(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\nguarantee=64M\nlimit=32M\n", "[vm a]", "limit",
+			  "32M is below the guarantee of 64M");
+}
+
+static void test_beyond_pool(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\nguarantee=160M\n[vm b]\nguarantee=128M\n",
+			  "[pool main]", "size", "add up to 288M, beyond the pool's 256M");
+}
+
+static void test_limit_beyond_pool(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\nlimit=512M\n", "[vm a]", "limit",
+			  "512M is more than pool main has (256M)");
+}
+
+static void test_not_a_multiple(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\nlimit=40M\n", "[vm a]", "limit",
+			  "40M is not a multiple of the chunk");
+}
+
+static void test_run(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, POOL
+		"[vm a]\nguarantee=64M/48M\n[vm b]\nguarantee=64M/0\n[vm c]\nguarantee=32M/8M\n"),
+		-EINVAL);
+	assert_error(f, "[vm a]", "guarantee", "64M is not a multiple of its run of 48M");
+	assert_error(f, "[vm b]", "guarantee", "a run of 0");
+	assert_error(f, "[vm c]", "guarantee", "run of 8M is not a multiple of the chunk");
+}
+
+static void test_duplicate_socket(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\nsocket=/tmp/x\n[vm b]\nsocket=/tmp/x\n", "[vm b]",
+			  "socket", "/tmp/x is the socket of vm a already");
+}
+
+static void test_names(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, POOL "[vm a b]\n[vm .x]\n[pool p/q]\nsize=32M\n"), -EINVAL);
+	assert_error(f, "[vm a b]", "\"a b\"", "not a name for a VM");
+	assert_error(f, "[vm .x]", "\".x\"", "not a name for a VM");
+	assert_error(f, "[pool p/q]", "\"p/q\"", "not a name for a pool");
+	assert_false(config_name_ok("12345678901234567890123456789012"));
+	assert_true(config_name_ok("1234567890123456789012345678901"));
+}
+
+static void test_unknown_pool(void **state)
+{
+	assert_only_error(*state, POOL "[vm a]\npool=other\n", "[vm a]", "pool",
+			  "there is no [pool other]");
+}
+
+static void test_which_pool(void **state)
+{
+	assert_only_error(*state, POOL "[pool two]\nsize=64M\n[vm a]\n", "[vm a]", "pool",
+			  "there are 2 pools");
+}
+
+static void test_sizes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "[pool p]\nsize=lots\n[pool q]\nsize=65T\n[pool r]\n"
+				 "[pool s]\nsize=33M\n[pool t]\nsize=64M\nchunk=0\n"
+				 "[vm a]\npool=s\nlimit=-1\n"), -EINVAL);
+	assert_error(f, "[pool p]", "size", "\"lots\" is not a size");
+	assert_error(f, "[pool q]", "size", "65T is beyond 64T");
+	assert_error(f, "[pool r]", "size", "is missing");
+	assert_error(f, "[pool s]", "size", "33M is not a multiple of the chunk");
+	assert_error(f, "[pool t]", "chunk", "cannot be 0");
+	assert_error(f, "[vm a]", "limit", "\"-1\" is not a size");
+}
+
+static void test_owner_mode(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, POOL "[vm a]\nowner=no-such-user-x\nmode=9\n"
+				 "[vm b]\nowner=root:no-such-group-x\nmode=0070\n"), -EINVAL);
+	assert_error(f, "[vm a]", "owner", "no user \"no-such-user-x\"");
+	assert_error(f, "[vm a]", "mode", "\"9\" is not a file mode");
+	assert_error(f, "[vm b]", "owner", "no group \"no-such-group-x\"");
+	assert_error(f, "[vm b]", "mode", "does not let the owner connect");
+}
+
+static void test_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, ""), -EINVAL);
+	assert_error(f, "", "", "there is no [pool NAME]");
+	assert_int_equal(load(f, POOL), -EINVAL);
+	assert_error(f, "", "", "there is no VM");
+	assert_int_equal(load(f, "size=3\n"), -EINVAL);
+	assert_int_equal(load_options(f, (struct config_args){ .file = "/nonexistent/x" }), -EINVAL);
+}
+
+static void test_sockets_and_level(void **state)
+{
+	struct fixture *f = *state;
+	char *longer = g_strnfill(120, 'x');
+	char *text = g_strdup_printf("[daemon]\nlog-level=loud\n" POOL
+				     "[vm a]\nsocket=relative\n[vm b]\nsocket=/%s\n", longer);
+
+	assert_int_equal(load(f, text), -EINVAL);
+	assert_error(f, "[daemon]", "log-level", "\"loud\"");
+	assert_error(f, "[vm a]", "socket", "not an absolute path");
+	assert_error(f, "[vm b]", "socket", "longer than");
+	g_free(text);
+	g_free(longer);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_demo), T(test_defaults), T(test_options), T(test_options_bad),
+		T(test_unknown_key), T(test_unknown_group), T(test_group_twice),
+		T(test_limit_below_guarantee), T(test_beyond_pool), T(test_limit_beyond_pool),
+		T(test_not_a_multiple), T(test_run), T(test_duplicate_socket), T(test_names),
+		T(test_unknown_pool), T(test_which_pool), T(test_sizes), T(test_owner_mode),
+		T(test_nothing), T(test_sockets_and_level),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
