@@ -12,6 +12,7 @@
 #	finish			the plan
 
 build=${VCMA_BUILD:-build}
+src=${VCMA_SRC:-.}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/vcma-proto.XXXXXX") || exit 1
 points=0
 vcmad=${VCMAD:-$build/vcmad}
@@ -113,6 +114,7 @@ peer_start() {	# name, socket's VM (default: the name)
 	rm "$dir/$1.in" "$dir/$1.out"
 	peer_in[$1]=$in
 	peer_out[$1]=$out
+	# shellcheck disable=SC2034 # for the scripts
 	peer_hello=$(answer "$1")
 }
 
@@ -142,25 +144,12 @@ peer_close() {
 	unset "peer_pid[$1]" "peer_in[$1]" "peer_out[$1]"
 }
 
-# Huge pages are the machine's: others may use them, too.  So add and subtract
-# a number of our own.
-hugepages_added=0
-nr_hugepages=/proc/sys/vm/nr_hugepages
-hugepages_add() {	# number; false: not to be had
-	local before
-	[ -w "$nr_hugepages" ] || return 1
-	exec 9<>"${TMPDIR:-/tmp}/vcma-hugepages.lock" || return 1
-	flock 9
-	before=$(cat "$nr_hugepages")
-	echo $((before + $1)) >"$nr_hugepages" 2>/dev/null
-	hugepages_added=$(($(cat "$nr_hugepages") - before))
-	flock -u 9
-	[ "$hugepages_added" -ge "$1" ]
+# Huge pages are the machine's: reserved for this process, given back at the end.
+hugepages_reserved=''
+hugepages_add() {	# size; false: not to be had
+	hugepages_reserved=yes
+	"$src/scripts/hugepages" --owner $$ reserve "$1" 2>>"$dir/hugepages-log"
 }
 hugepages_restore() {
-	[ "$hugepages_added" -gt 0 ] || return 0
-	flock 9
-	echo $(($(cat "$nr_hugepages") - hugepages_added)) >"$nr_hugepages"
-	hugepages_added=0
-	flock -u 9
+	[ -z "$hugepages_reserved" ] || "$src/scripts/hugepages" --owner $$ restore
 }
