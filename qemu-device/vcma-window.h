@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vcma-window: a range of guest-physical addresses that leases are mapped in
+ */
+#ifndef HW_VCMA_WINDOW_H
+#define HW_VCMA_WINDOW_H
+
+#include "exec/memory.h"
+#include "qemu/queue.h"
+#include "qemu/timer.h"
+#include "qom/object.h"
+
+#define TYPE_VCMA_WINDOW "vcma-window"
+OBJECT_DECLARE_SIMPLE_TYPE(VcmaWindow, VCMA_WINDOW)
+
+typedef struct VcmaLease VcmaLease;
+
+/*
+ * VcmaLeaseState: life of a lease in a window.
+ *
+ * ASKING:    vcmad has been asked.  Nothing is mapped.
+ * CANCELLED: as ASKING, but nobody waits for it any more.
+ * READY:     mapped in this process; the guest does not see it yet.
+ * PLUGGED:   the guest sees it.
+ * DRAINING:  the guest does not see it any more; somebody may still hold it
+ *            (an I/O request, a flat view), so it stays mapped in this process.
+ *
+ * In all of them the range of the window is taken.
+ */
+typedef enum VcmaLeaseState {
+    VCMA_LEASE_ASKING,
+    VCMA_LEASE_CANCELLED,
+    VCMA_LEASE_READY,
+    VCMA_LEASE_PLUGGED,
+    VCMA_LEASE_DRAINING,
+    VCMA_LEASE_NR_STATES
+} VcmaLeaseState;
+
+struct VcmaWindow {
+    Object parent_obj;
+
+    uint32_t id;                /* what the guest calls it */
+    uint16_t zone;              /* VIRTIO_CMA_ZONE_* */
+    uint32_t bar;
+    uint64_t size;
+    uint64_t granule;
+
+    MemoryRegion mr;            /* the whole BAR */
+    MemoryRegion empty;         /* reads all ones where no lease is */
+    void *reservation;
+    size_t reservation_size;
+    uint8_t *base;              /* host address of offset 0 */
+
+    QTAILQ_HEAD(, VcmaLease) leases;
+    unsigned int nr[VCMA_LEASE_NR_STATES];
+    uint64_t bytes[VCMA_LEASE_NR_STATES];
+
+    /* A lease's range is free again; NULL when the device is gone. */
+    void (*gone)(void *opaque, uint64_t lease);
+    void *gone_opaque;
+
+    QEMUTimer *timer;           /* looks at DRAINING leases */
+    QEMUBH *bh;                 /* the same, now */
+    uint32_t delay_ms;
+    bool retired;
+};
+
+typedef struct VcmaWindowDesc {
+    const char *name;           /* of the child of its parent */
+    uint32_t id;
+    uint16_t zone;
+    uint32_t bar;
+    uint64_t size;
+    uint64_t granule;
+    void (*gone)(void *opaque, uint64_t lease);
+    void *gone_opaque;
+} VcmaWindowDesc;
+
+/* A child of @parent, until vcma_window_retire(). */
+VcmaWindow *vcma_window_new(Object *parent, const VcmaWindowDesc *desc,
+                            Error **errp);
+/*
+ * The device goes away.  Leases are taken out; the window lives on until they
+ * are gone.  NULL is fine.
+ */
+void vcma_window_retire(VcmaWindow *w);
+
+/* Bytes that its BAR takes. */
+uint64_t vcma_window_bar_size(uint64_t size);
+/* What is leased in [offset, offset + size): VIRTIO_CMA_UNPLUGGED .. MIXED. */
+uint16_t vcma_window_state(VcmaWindow *w, uint64_t offset, uint64_t size);
+/* VIRTIO_CMA_S_OK if a lease may be placed there, else why not. */
+uint16_t vcma_window_place(VcmaWindow *w, uint64_t offset, uint64_t size);
+/* The PLUGGED lease that is exactly this range, or NULL. */
+VcmaLease *vcma_window_find(VcmaWindow *w, uint64_t offset, uint64_t size);
+/* Leases in any state. */
+unsigned int vcma_window_leases(const VcmaWindow *w);
+
+/* Leases have become DRAINING: get rid of them soon. */
+void vcma_window_drain(VcmaWindow *w);
+
+#endif /* HW_VCMA_WINDOW_H */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * virtio-cma: contiguous memory for a guest, from vcmad
+ */
+#ifndef HW_VIRTIO_CMA_H
+#define HW_VIRTIO_CMA_H
+
+#include "hw/virtio/virtio.h"
+#include "qemu/notify.h"
+#include "vcma-broker.h"
+#include "vcma-lease.h"
+#include "vcma-window.h"
+#include "vcma_virtio.h"
+
+#define TYPE_VIRTIO_CMA "virtio-cma-device"
+OBJECT_DECLARE_SIMPLE_TYPE(VirtIOCMA, VIRTIO_CMA)
+
+#define VIRTIO_CMA_BAR_DMA32    0
+#define VIRTIO_CMA_BAR_NORMAL   2
+#define VIRTIO_CMA_MAX_WINDOWS  2
+#define VIRTIO_CMA_QUEUE_SIZE   128
+
+typedef struct VirtIOCMAReq VirtIOCMAReq;
+typedef struct VirtIOCMAReclaim VirtIOCMAReclaim;
+
+struct VirtIOCMA {
+    VirtIODevice parent_obj;
+
+    /* properties */
+    VcmaBroker *broker;
+    uint64_t normal_size;
+    uint64_t dma32_size;
+    uint64_t granule;           /* 0: as the pool's; never 0 once realized */
+    uint64_t lease_size;        /* 0: default; never 0 once realized */
+    uint32_t max_leases;
+    uint16_t virtio_id;
+
+    uint64_t lease_max;
+    VcmaWindow *window[VIRTIO_CMA_MAX_WINDOWS];
+    unsigned int nr_windows;
+    VirtQueue *req_vq;
+    VirtQueue *event_vq;
+    QEMUBH *bh;                 /* look at both queues */
+    bool driver_ok;             /* a driver instance is there */
+    bool suspended;             /* the machine sleeps (S3) */
+    Notifier suspend_notifier;
+    Error *blocker;             /* of migration */
+    bool blocked;
+
+    QTAILQ_HEAD(, VirtIOCMAReq) waiting;    /* for vcmad */
+    QTAILQ_HEAD(, VirtIOCMAReq) done;       /* for the VM to run */
+
+    QTAILQ_HEAD(, VirtIOCMAReclaim) reclaims;   /* oldest first */
+    unsigned int nr_reclaims;
+    uint32_t last_reclaim;
+    QEMUTimer *reclaim_timer;
+    bool pool_changed;          /* an event to be sent */
+};
+
+/* virtio-cma.c */
+VcmaWindow *virtio_cma_window_by_id(VirtIOCMA *s, uint32_t id);
+/* Give all leases back.  Returns how many the guest could see. */
+unsigned int virtio_cma_drop_all(VirtIOCMA *s);
+/* False: there cannot be leases now, because a migration is under way. */
+bool virtio_cma_block_migration(VirtIOCMA *s);
+void virtio_cma_unblock_migration(VirtIOCMA *s);
+
+/* virtio-cma-req.c */
+void virtio_cma_handle_requests(VirtIODevice *vdev, VirtQueue *vq);
+/* Send the responses that could not be sent while the VM was stopped. */
+void virtio_cma_flush(VirtIOCMA *s);
+/* The driver is gone: drop its requests, and what they asked for. */
+void virtio_cma_cancel_requests(VirtIOCMA *s);
+
+/* virtio-cma-event.c */
+extern const VcmaBrokerOps virtio_cma_broker_ops;
+void virtio_cma_handle_events(VirtIODevice *vdev, VirtQueue *vq);
+/* The guest says that it is finished; VIRTIO_CMA_S_* for the response. */
+uint16_t virtio_cma_reclaim_answer(VirtIOCMA *s, uint32_t id, uint16_t status);
+/* A lease is with vcmad again. */
+void virtio_cma_reclaim_gone(VirtIOCMA *s, uint64_t lease);
+/* The driver is gone, so the leases asked for can go. */
+void virtio_cma_reclaim_no_driver(VirtIOCMA *s);
+/* Forget all events; @answer: tell vcmad that it waits in vain. */
+void virtio_cma_reclaim_forget(VirtIOCMA *s, bool answer);
+void virtio_cma_reclaim_timeout(void *opaque);
+
+#endif /* HW_VIRTIO_CMA_H */
