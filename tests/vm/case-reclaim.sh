@@ -56,7 +56,7 @@ check "zero, too" guest beta 'for i in $(seq 1 8); do t zero $i || exit 1; done'
 check_eq "192 MiB are charged to beta" "$(charged_mib beta)" 192
 check "what is guaranteed to alpha it does not get" guest beta '! t alloc 9 16777216'
 check "and is told so" guest beta 'vcma last_refusal | grep -i guarantee'
-check "as is the operator" vm_shows beta 'guaranteed to alpha'
+check_eq "as is the operator" "$(refusal beta)" '16M: guaranteed to alpha'
 check "beyond its own limit it is told that" guest beta \
 	'! t alloc 9 67108864 && vcma last_refusal | grep "over limit"'
 

@@ -130,6 +130,55 @@ vcmactl()
 	timeout 60 "$build/vcmactl" --socket "$run/vcmad.sock" "$@"
 }
 
+# record COMMAND NAME: the lines of one record of vcmactl COMMAND --json
+record()
+{
+	vcmactl "$1" --json | sed -n "/^    \"name\": \"$2\"/,/^  }/p"
+}
+
+# value KEY: of the record on standard input
+value()
+{
+	sed -n "s/^ *\"$1\": \"\{0,1\}\([^\",]*\).*/\1/p" | head -n 1
+}
+
+pool_value()
+{
+	record pools main | value "$1"
+}
+
+vm_value()
+{
+	record vms "$1" | value "$2"
+}
+
+# mib COMMAND...: its output, bytes, in MiB
+mib()
+{
+	echo $(($("$@") >> 20))
+}
+
+charged_mib()
+{
+	mib vm_value "$1" charged
+}
+
+leased_mib()
+{
+	mib vm_value "$1" leased
+}
+
+clean_mib()
+{
+	echo $(($(pool_value clean) * $(pool_value granule_size) >> 20))
+}
+
+# refusal NAME: the latest one, in words
+refusal()
+{
+	vm_value "$1" text
+}
+
 # vcmad_up: starts it; 1 if it refused to
 vcmad_up()
 {
