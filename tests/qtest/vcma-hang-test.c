@@ -144,7 +144,7 @@ static void hang_init(HangTest *h)
 
     memset(h, 0, sizeof(*h));
     h->t.b = vcma_broker_new(NULL);
-    args = vcma_args(h->t.b, "alpha", "reconnect=20", NULL);
+    args = vcma_args(h->t.b, "alpha", "reconnect-ms=20", NULL);
     disk = make_disk(h->t.b);
     all = g_strdup_printf("%s %s", args, disk);
     h->t.qs = vcma_boot(h->t.b, all);

@@ -4,6 +4,7 @@
  */
 #include "qemu/osdep.h"
 #include "vcma-test-util.h"
+#include "qemu/bswap.h"
 #include "qemu/host-utils.h"
 #include "hw/pci/pci_regs.h"
 #include "standard-headers/linux/virtio_config.h"
@@ -218,6 +219,57 @@ static void test_parallel(void)
     vcma_test_fini(&t);
 }
 
+/*
+ * UNPLUG_ALL while a PLUG waits for memory, one range of which is here already:
+ * both are answered, and what the guest is told is what it has.
+ */
+static void test_unplug_all_waiting(void)
+{
+    VcmaRequest req = {
+        .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 3, .deadline_ms = 1000
+    };
+    gint64 deadline = vcma_deadline();
+    uint32_t i, leases = 0;
+    struct vcma_op_vm vm;
+    VcmaReply reply;
+    VcmaPeer *p;
+    VcmaTest t;
+    int slot;
+
+    vcma_test_init(&t);
+    g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(4)), ==, VIRTIO_CMA_S_OK);
+    p = vcma_peer_new(t.b, "beta");
+    for (i = 0; i < 14; i++) {
+        g_assert_cmpuint(vcma_peer_lease(p, MiB_(4)), ==, VCMA_ST_OK);
+    }
+    for (i = 0; i < 3; i++) {
+        vcma_range(&req.range[i], 1, MiB_(8) + MiB_(4) * i, MiB_(4));
+    }
+    slot = vcma_send(t.d, &req);
+    do {
+        vcma_nap(deadline, "the request to wait at the broker");
+        vcma_op_get_vm(t.b, "alpha", &vm);
+    } while (!le32_to_cpu(vm.nr_waiting));
+    g_assert_cmpuint(vcma_unplug_all(t.d), >=, 1);
+    g_assert_cmphex(vcma_peek(t.d, 0), ==, ~0ull);
+    vcma_collect(t.d, slot, &reply);
+    for (i = 0; i < 3; i++) {
+        uint64_t at = MiB_(8) + MiB_(4) * i;
+        bool ok = reply.result[i] == VIRTIO_CMA_S_OK;
+
+        leases += ok;
+        g_assert_cmphex(vcma_peek(t.d, at), ==, ok ? 0 : ~0ull);
+    }
+    g_assert_cmpuint(reply.num_done, ==, leases);
+    vcma_op_wait_leases(t.b, "alpha", leases);
+    vcma_dev_reset(t.d);
+    vcma_dev_start(t.d);
+    vcma_op_wait_leases(t.b, "alpha", 0);
+    g_assert_cmpuint(vcma_plug_retry(t.d, 0, MiB_(4)), ==, VIRTIO_CMA_S_OK);
+    vcma_peer_free(p);
+    vcma_test_fini(&t);
+}
+
 static void test_state(void)
 {
     VcmaTest t;
@@ -267,17 +319,23 @@ static void test_qom(void)
 
     vcma_test_init(&t);
     g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "leases"), ==, 0);
-    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "leased-bytes"), ==, 0);
+    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "lease-bytes"), ==, 0);
     g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(8)), ==, VIRTIO_CMA_S_OK);
     g_assert_cmpuint(vcma_call1(t.d, VIRTIO_CMA_REQ_PLUG, 2, 0, MiB_(4)), ==,
                      VIRTIO_CMA_S_OK);
     g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "leases"), ==, 2);
-    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "leased-bytes"), ==,
+    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "lease-bytes"), ==,
                      MiB_(12));
+    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "normal-bytes"), ==,
+                     MiB_(8));
+    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "dma32-bytes"), ==,
+                     MiB_(4));
+    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "dma32-leases"), ==, 1);
+    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, "/objects/b0", "leases"), ==, 2);
     g_assert_cmpuint(vcma_unplug_all(t.d), ==, 2);
     vcma_op_wait_leases(t.b, "alpha", 0);
     g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "leases"), ==, 0);
-    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "leased-bytes"), ==, 0);
+    g_assert_cmpuint(vcma_qom_uint(t.qs->qts, path, "lease-bytes"), ==, 0);
     vcma_test_fini(&t);
 }
 
@@ -325,6 +383,7 @@ int main(int argc, char **argv)
     qtest_add_func("vcma/plug/content", test_content);
     qtest_add_func("vcma/plug/ranges", test_ranges);
     qtest_add_func("vcma/plug/parallel", test_parallel);
+    qtest_add_func("vcma/plug/unplug-all-waiting", test_unplug_all_waiting);
     qtest_add_func("vcma/plug/state", test_state);
     qtest_add_func("vcma/plug/root-port", test_root_port);
     qtest_add_func("vcma/plug/qom", test_qom);

@@ -41,7 +41,7 @@ static void test_wait_off(void)
     g_autofree char *args = NULL;
     uint16_t status;
 
-    args = vcma_args(t.b, "alpha", "wait=off,reconnect=20", NULL);
+    args = vcma_args(t.b, "alpha", "wait=off,reconnect-ms=20", NULL);
     t.qs = vcma_boot(t.b, args);
     t.d = vcma_dev_probe(t.qs, QPCI_DEVFN(4, 0));
     g_assert_cmpuint(t.d->cfg.granule_size, ==, VCMA_GRANULE);
