@@ -262,6 +262,7 @@ static void read_pool(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const
 	check_keys(errors, cfg, kf, group, pool_keys);
 	g_ptr_array_add(cfg->pools, pool);
 	copy_name(errors, cfg, group, "pool", group + strlen("pool "), pool->name);
+	pool->backing = &backing_hugetlb; /* who writes a file wants what it says */
 	v = get_value(errors, cfg, kf, group, "backing");
 	if (v)
 		parse_backing(errors, cfg, group, "backing", v, pool);

@@ -24,7 +24,7 @@ struct backing_ops;
 
 struct config_pool {
 	char name[VCMA_NAME_MAX];
-	const struct backing_ops *backing; /* NULL: hugetlb if it can be had, else memfd */
+	const struct backing_ops *backing; /* NULL: hugetlb if it can be had, else memfd; never from a file */
 	uint64_t size;
 	uint64_t chunk;
 };

@@ -25,6 +25,7 @@
 #include "record.h"
 
 struct oper;
+struct pool;
 struct vm;
 
 /**
@@ -69,5 +70,11 @@ struct vm *server_find_vm(const struct server *s, const char *name);
 
 /* The run record, now: before a process gets its first descriptor.  0 or -errno. */
 int server_write_record(struct server *s);
+
+/* --- shared by server.c and server_start.c only --- */
+
+extern const struct core_ops server_core_ops;
+void server_watch_scrubber(struct server *s, struct pool *pool);
+void server_start_timer(struct server *s);
 
 #endif /* VCMA_BROKER_SERVER_H */
