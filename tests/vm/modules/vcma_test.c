@@ -30,7 +30,8 @@
  *	freeall			all slots
  *	many FIRST COUNT BYTES	alloc for COUNT slots from FIRST; all or none
  *	copy SRC DST		edu only: the device itself reads the first 2048
- *				bytes of slot SRC by DMA, and writes them to DST
+ *				bytes of slot SRC by DMA, and writes them to DST;
+ *				ok if they are there then
  *
  * SLOT is 0 to 1023, numbers are decimal or 0x hexadecimal.  Buffers that are
  * left are freed when the driver is unbound.
@@ -326,7 +327,11 @@ static int cmd_copy(struct vcma_test *t, const u64 *arg, unsigned int nr)
 	err = edu_dma(t, src->dma, EDU_MEMORY, 0);
 	if (!err)
 		err = edu_dma(t, EDU_MEMORY, dst->dma, EDU_DMA_FROM_EDU);
-	return err ? err : done(t);
+	if (err)
+		return err;
+	if (memcmp(src->vaddr, dst->vaddr, EDU_BYTES))
+		return refuse(t, -EIO, "edu has copied something else, or to another place");
+	return done(t);
 }
 
 static const struct command {
