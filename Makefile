@@ -251,6 +251,7 @@ bindir = $(prefix)/bin
 sbindir = $(prefix)/sbin
 mandir = $(prefix)/share/man
 docdir = $(prefix)/share/doc/vcma
+unitdir = $(prefix)/lib/systemd/system
 includedir = $(prefix)/include/vcma
 dkmsdir = $(prefix)/src/virtio_cma-$(shell cat VERSION)
 
@@ -262,7 +263,9 @@ dkms_files = $(wildcard guest-driver/*.[ch] guest-driver/Kbuild guest-driver/dkm
 	protocol/vcma_virtio.h protocol/vcma_broker.h
 doc_files = README.md $(wildcard docs/*.md protocol/SPEC.md) \
 	$(wildcard broker/vcmad.conf.example)
+unit_files = $(wildcard broker/systemd/*.service)
 installed = $(sort \
+	$(addprefix $(unitdir)/,$(notdir $(unit_files))) \
 	$(sbin_programs:%=$(sbindir)/%) $(bin_programs:%=$(bindir)/%) \
 	$(foreach m,$(man_pages),$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 	$(headers:protocol/%=$(includedir)/%) \
@@ -280,7 +283,11 @@ install: all
 	$(Q)for f in $(man_pages); do \
 		$(INSTALL) -D -m 644 $$f \
 			$(DESTDIR)$(mandir)/man$${f##*.}/$${f##*/} || exit 1; done
-	$(Q)$(INSTALL) -d $(DESTDIR)$(includedir) $(DESTDIR)$(dkmsdir) $(DESTDIR)$(docdir)
+	$(Q)$(INSTALL) -d $(DESTDIR)$(includedir) $(DESTDIR)$(dkmsdir) $(DESTDIR)$(docdir) \
+		$(DESTDIR)$(unitdir)
+	$(Q)for f in $(unit_files); do \
+		sed -e 's|@sbindir@|$(sbindir)|' -e 's|@sysconfdir@|$(sysconfdir)|' $$f | \
+			$(INSTALL) -m 644 /dev/stdin $(DESTDIR)$(unitdir)/$${f##*/} || exit 1; done
 	$(Q)$(INSTALL) -m 644 $(headers) $(DESTDIR)$(includedir)
 	$(Q)$(INSTALL) -m 644 $(dkms_files) $(DESTDIR)$(dkmsdir)
 	$(Q)$(INSTALL) -m 644 $(doc_files) $(DESTDIR)$(docdir)
@@ -288,7 +295,8 @@ install: all
 uninstall:
 	$(say) UNINST $(DESTDIR)$(prefix)
 	$(Q)rm -f $(addprefix $(DESTDIR),$(installed))
-	$(Q)for d in $(includedir) $(dkmsdir) $(docdir) $(bindir) $(sbindir) \
+	$(Q)for d in $(unitdir) $(prefix)/lib/systemd $(prefix)/lib \
+		$(includedir) $(dkmsdir) $(docdir) $(bindir) $(sbindir) \
 		$(mandir)/man5 $(mandir)/man8 $(mandir)/man1 $(mandir) \
 		$(prefix)/share/doc $(prefix)/share $(prefix)/include $(prefix)/src; do \
 		rmdir $(DESTDIR)$$d 2>/dev/null || :; done
