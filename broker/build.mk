@@ -14,6 +14,7 @@ programs += vcmad
 vcmad-objs := $(vcmad-common-objs) $(vcmad-backing-objs) broker/main.o broker/options.o \
 	$(core-objs)
 vcmad-libs := $(GLIB_LIBS) $(SYSTEMD_LIBS)
+man_pages += broker/man/vcmad.8 broker/man/vcmad.conf.5
 
 test_programs += vcmad-faults
 vcmad-faults-objs := $(vcmad-common-objs) broker/faults.o $(core-objs)
