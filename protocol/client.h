@@ -34,7 +34,7 @@
 
 #define VCMA_CLIENT_HELLO_MS	10000	/* for the reply to HELLO */
 #define VCMA_CLIENT_REPLY_MS	30000	/* for replies without a deadline of their own */
-#define VCMA_CLIENT_GRACE_MS	5000	/* later than the broker's own deadline */
+#define VCMA_CLIENT_GRACE_MS	15000	/* later than the broker's own deadline */
 #define VCMA_CLIENT_IDLE_MS	30000	/* of silence until a PING is sent */
 #define VCMA_CLIENT_STALL_MS	30000	/* for room in the socket */
 

@@ -18,7 +18,8 @@
  * most VCMA_FDS_MAX go in a packet; while one such packet is not acknowledged
  * (LEASE_ACK) the broker sends that peer no other.
  *
- * The rules are normative in SPEC.md; numbers in brackets, [B-n], name them.
+ * The rules are normative in SPEC.md, section 2 and on; numbers in brackets,
+ * [B-n], name them.
  */
 #ifndef VCMA_BROKER_H
 #define VCMA_BROKER_H
@@ -28,7 +29,7 @@
 #define VCMA_BROKER_MAGIC	0x414d4356u /* "VCMA" as bytes on the wire */
 #define VCMA_BROKER_VERSION	1
 
-/* Limits, the same for every peer. */
+/* Limits, the same for every peer [B-1] [B-27] [B-46]. */
 #define VCMA_MSG_MAX		16384	/* bytes in one message, header included */
 #define VCMA_FDS_MAX		253	/* descriptors in one packet (kernel: SCM_MAX_FD) */
 #define VCMA_IDS_MAX		64	/* lease ids in one RELEASE, RECLAIM, STATS */
@@ -37,7 +38,7 @@
 #define VCMA_TOKEN_SIZE		16	/* random bytes that prove a grant */
 #define VCMA_REQUESTS_MAX	64	/* requests of one peer without a reply yet */
 
-/* Every message begins with this. */
+/* Every message begins with this [B-5] to [B-9]. */
 struct vcma_hdr {
 	__le32 magic;		/* VCMA_BROKER_MAGIC */
 	__le16 version;		/* of this header and message; 1 */
@@ -50,27 +51,27 @@ struct vcma_hdr {
 
 #define VCMA_MSG_REPLY		0x8000
 
-/* --- requests of a VM -> broker; each has a reply --- */
+/* --- requests of a VM -> broker; each has a reply [B-6] [B-13] --- */
 #define VCMA_MSG_HELLO		0x0001	/* vcma_hello -> vcma_hello_reply */
 #define VCMA_MSG_LEASE		0x0002	/* vcma_lease_req -> vcma_lease_reply (+ descriptors) */
 #define VCMA_MSG_CANCEL		0x0003	/* vcma_cancel -> vcma_empty */
 #define VCMA_MSG_RELEASE	0x0004	/* vcma_release -> vcma_empty */
-#define VCMA_MSG_ADOPT		0x0005	/* reserved: needs VCMA_CAP_ADOPT */
-#define VCMA_MSG_PING		0x0006	/* vcma_empty -> vcma_empty; either side may ask */
+#define VCMA_MSG_ADOPT		0x0005	/* reserved: needs VCMA_CAP_ADOPT [B-80] */
+#define VCMA_MSG_PING		0x0006	/* vcma_empty -> vcma_empty; either side may ask [B-28] */
 
 /* --- one-way, VM -> broker --- */
 #define VCMA_MSG_LEASE_ACK	0x0041	/* vcma_lease_ack */
 #define VCMA_MSG_RECLAIM_DONE	0x0042	/* vcma_reclaim_done */
-#define VCMA_MSG_STATS		0x0043	/* reserved: needs VCMA_CAP_STATS */
+#define VCMA_MSG_STATS		0x0043	/* reserved: needs VCMA_CAP_STATS [B-81] */
 
 /* --- events, broker -> VM --- */
 #define VCMA_MSG_LEASE_PART	0x0081	/* vcma_lease_part + descriptors */
 #define VCMA_MSG_RECLAIM	0x0082	/* vcma_reclaim */
 #define VCMA_MSG_POOL_CHANGED	0x0083	/* vcma_pool_changed */
-#define VCMA_MSG_LEASE_BAD	0x0084	/* reserved: needs VCMA_CAP_LEASE_BAD */
-#define VCMA_MSG_GOODBYE	0x0085	/* vcma_empty; hdr.status says why, then the broker closes */
+#define VCMA_MSG_LEASE_BAD	0x0084	/* reserved: needs VCMA_CAP_LEASE_BAD [B-82] */
+#define VCMA_MSG_GOODBYE	0x0085	/* vcma_empty; hdr.status says why, then it closes [B-29] */
 
-/* --- requests of an operator -> broker (operator socket only) --- */
+/* --- requests of an operator -> broker, operator socket only [B-60] --- */
 #define VCMA_MSG_OP_STATUS	0x0101	/* vcma_empty -> vcma_op_status */
 #define VCMA_MSG_OP_POOLS	0x0102	/* vcma_op_list -> vcma_op_page + vcma_op_pool[] */
 #define VCMA_MSG_OP_VMS		0x0103	/* vcma_op_list -> vcma_op_page + vcma_op_vm[] */
@@ -80,7 +81,7 @@ struct vcma_hdr {
 
 /*
  * Statuses.  The name says the cause; vcma_status_text() in wire.h has a
- * sentence with the cure for each.
+ * sentence with the cure for each.  Which request can end how: SPEC.md, 5.
  */
 #define VCMA_ST_OK		0
 #define VCMA_ST_INVALID		1	/* malformed, or a value out of its range */
@@ -104,7 +105,7 @@ struct vcma_hdr {
 #define VCMA_ST_LOCAL		18	/* this process could not take the descriptors */
 #define VCMA_ST_MAX		19
 
-/* Capabilities (bits in HELLO).  None is defined to be on in this version. */
+/* Capabilities (bits in HELLO) [B-22].  None is defined to be on in this version. */
 #define VCMA_CAP_ADOPT		(1u << 0)
 #define VCMA_CAP_STATS		(1u << 1)
 #define VCMA_CAP_LEASE_BAD	(1u << 2)
@@ -114,7 +115,7 @@ struct vcma_empty {
 	struct vcma_hdr hdr;
 };
 
-/* HELLO: the peer offers a span of versions and what it is able to do. */
+/* HELLO: the peer offers a span of versions and what it is able to do [B-20] [B-21]. */
 struct vcma_hello {
 	struct vcma_hdr hdr;
 	__le16 version_min;	/* lowest and highest version that the peer speaks */
@@ -123,7 +124,7 @@ struct vcma_hello {
 	/*
 	 * 0: the peer holds no lease.  Else the `instance` of an earlier
 	 * vcma_hello_reply: the same process comes back on a new connection
-	 * and still holds its leases.
+	 * and still holds its leases [B-25].
 	 */
 	__le64 instance;
 	char name[VCMA_NAME_MAX];	/* of the program, for the broker's log */
@@ -134,6 +135,7 @@ struct vcma_hello {
 #define VCMA_POOL_REVOCABLE	(1u << 1) /* memory can be taken from a live process */
 #define VCMA_HELLO_RESUMED	(1u << 8) /* the leases of `instance` are still held */
 
+/* [B-26] */
 struct vcma_hello_reply {
 	struct vcma_hdr hdr;	/* OK, VERSION, DENIED, EXISTS, INVALID, SHUTDOWN */
 	__le16 version;		/* the highest that both speak */
@@ -152,8 +154,9 @@ struct vcma_hello_reply {
 };
 
 /*
- * LEASE: one physically contiguous run.  Not enough clean memory: the broker
- * reclaims from others and answers when it has it, at the deadline at last.
+ * LEASE: one physically contiguous run [B-40] [B-41].  Not enough clean memory:
+ * the broker reclaims from others and answers when it has it, at the deadline at
+ * last [B-43].
  */
 struct vcma_lease_req {
 	struct vcma_hdr hdr;
@@ -171,12 +174,13 @@ struct vcma_lease_req {
 /*
  * Status OK: the first descriptors ride along, min(nr_granules, VCMA_FDS_MAX)
  * of them; more follow in LEASE_PART, one packet for each LEASE_ACK.  The
- * lease is the VM's when the last one is acknowledged.  The receiver owns the
- * descriptors.  Otherwise: all fields 0, no descriptor, hdr.status says why.
+ * lease is the VM's when the last one is acknowledged [B-46] [B-48].  The receiver
+ * owns the descriptors.  Otherwise: all fields 0 or a bare header [B-14], no
+ * descriptor, hdr.status says why [B-44].
  */
 struct vcma_lease_reply {
 	struct vcma_hdr hdr;
-	__le64 lease;		/* id, never 0, never used again in this run of the broker */
+	__le64 lease;		/* id, never 0, never used again in this run [B-49] */
 	__le64 size;		/* as asked */
 	__le32 nr_granules;	/* of the lease */
 	__le32 nr_fds;		/* in this packet */
@@ -192,7 +196,7 @@ struct vcma_lease_part {
 
 /*
  * LEASE_ACK: descriptors arrived.  A status other than OK gives the lease up
- * half way: the broker sends no further part and takes everything back.
+ * half way: the broker sends no further part and takes everything back [B-47].
  */
 struct vcma_lease_ack {
 	struct vcma_hdr hdr;
@@ -201,7 +205,7 @@ struct vcma_lease_ack {
 	__le32 status;		/* VCMA_ST_OK to go on; anything else aborts */
 };
 
-/* CANCEL a LEASE that has no reply yet; that one then ends with CANCELLED. */
+/* CANCEL a LEASE that has no reply yet; that one then ends with CANCELLED [B-50]. */
 struct vcma_cancel {
 	struct vcma_hdr hdr;
 	__le32 sequence;	/* of the LEASE */
@@ -211,7 +215,7 @@ struct vcma_cancel {
 /*
  * RELEASE: the peer has unmapped and closed all granules of these leases.
  * hdr.length says how many.  All or nothing: one unknown id and none is
- * released (UNKNOWN_LEASE).
+ * released (UNKNOWN_LEASE) [B-51].
  */
 struct vcma_release {
 	struct vcma_hdr hdr;
@@ -222,7 +226,7 @@ struct vcma_release {
 
 /*
  * RECLAIM: please RELEASE these, first the first, and say RECLAIM_DONE when
- * no more will come.  What is in use stays: refusing is not an error.
+ * no more will come.  What is in use stays: refusing is not an error [B-53].
  */
 struct vcma_reclaim {
 	struct vcma_hdr hdr;
@@ -239,7 +243,7 @@ struct vcma_reclaim_done {
 	__le32 status;		/* OK: all released.  BUSY: some or all are in use */
 };
 
-/* POOL_CHANGED: a request that failed for want of memory may succeed now. */
+/* POOL_CHANGED: a request that failed for want of memory may succeed now [B-55]. */
 struct vcma_pool_changed {
 	struct vcma_hdr hdr;
 	__le64 available;	/* bytes that this VM could lease without any reclaim */
@@ -252,7 +256,7 @@ struct vcma_op_list {
 	__le64 after;		/* list from here: index (pools, VMs) or lease id; 0: from the start */
 };
 
-/* Records follow, `count` of them; ask again with after = next until next is 0. */
+/* Records follow, `count` of them; ask again with after = next until next is 0 [B-61]. */
 struct vcma_op_page {
 	struct vcma_hdr hdr;
 	__le32 count;		/* 0 to VCMA_RECORDS_MAX */
@@ -276,6 +280,7 @@ struct vcma_op_status {
 #define VCMA_BACKING_HUGETLB	1
 #define VCMA_BACKING_MEMFD	2
 
+/* [B-62] */
 struct vcma_op_pool {
 	char name[VCMA_NAME_MAX];
 	__le32 backing;		/* VCMA_BACKING_* */
@@ -306,6 +311,7 @@ struct vcma_op_pool {
 #define VCMA_VM_ORPHANED	(1u << 1) /* no connection, but its process lives and holds leases */
 #define VCMA_VM_DEGRADED	(1u << 2) /* some of its guarantee is quarantined or bad (I7) */
 
+/* [B-63] */
 struct vcma_op_vm {
 	char name[VCMA_NAME_MAX];
 	char pool[VCMA_NAME_MAX];
@@ -342,7 +348,7 @@ struct vcma_op_lease {
 	__le64 age_ms;
 };
 
-/* OP_RECLAIM: ask a VM (or every VM: empty name) to give back `bytes`. */
+/* OP_RECLAIM: ask a VM (or every VM: empty name) to give back `bytes` [B-64]. */
 struct vcma_op_reclaim {
 	struct vcma_hdr hdr;
 	char vm[VCMA_NAME_MAX];
@@ -358,7 +364,7 @@ struct vcma_op_reclaimed {
 
 /*
  * OP_WAIT_IDLE: reply when nothing is in motion: no granule RESERVED,
- * GRANTING, DIRTY or SCRUBBING, no request waiting, no reclaim under way.
+ * GRANTING, DIRTY or SCRUBBING, no request waiting, no reclaim under way [B-65].
  */
 struct vcma_op_wait {
 	struct vcma_hdr hdr;

@@ -5,7 +5,7 @@
  *
  * The device has windows.  A window is a range of guest-physical addresses,
  * in a BAR or fixed, and empty at first: a load reads all ones, a store does
- * nothing.  The driver PLUGs a range of a window: the host finds physically
+ * nothing [V-4].  The driver PLUGs a range of a window: the host finds physically
  * contiguous memory (a lease) and maps it there.  UNPLUG gives it back.  The
  * driver chooses window and offset, because it knows its zones; the host
  * chooses the memory, because it knows what is contiguous.
@@ -18,7 +18,7 @@
  * sizeof(struct virtio_cma_event).
  *
  * Offsets are relative to the window.  All fields are little-endian.
- * The rules are normative in SPEC.md; [V-n] names them.
+ * The rules are normative in SPEC.md, section 7 and on; [V-n] names them.
  */
 #ifndef VCMA_VIRTIO_H
 #define VCMA_VIRTIO_H
@@ -27,7 +27,7 @@
 
 #define VIRTIO_ID_CMA		63	/* PCI device 0x107f; a device property can change it */
 
-/* Feature bits. */
+/* Feature bits [V-60] to [V-63]. */
 #define VIRTIO_CMA_F_RESUME	0	/* reserved: a new driver instance keeps the leases */
 #define VIRTIO_CMA_F_STATE_TABLE 1	/* reserved: lease state table in device memory */
 #define VIRTIO_CMA_F_CLIENT_TABLE 2	/* reserved: table of client devices */
@@ -43,7 +43,7 @@
 
 /*
  * Zones, by what the guest's kernel calls them.  A name only: where a window
- * really is decides who can use it (firmware places BARs).
+ * really is decides who can use it (firmware places BARs) [V-3].
  */
 #define VIRTIO_CMA_ZONE_DMA	1
 #define VIRTIO_CMA_ZONE_DMA32	2
@@ -62,7 +62,7 @@ struct virtio_cma_window {
 	__le64 length;		/* a multiple of granule_size */
 };
 
-/* Configuration space, read-only; it never changes while the device lives. */
+/* Configuration space, read-only; it never changes while the device lives [V-1] [V-2]. */
 struct virtio_cma_config {
 	__le32 num_windows;	/* 1 to VIRTIO_CMA_WINDOWS_MAX */
 	__le32 max_leases;	/* at any time, over all windows */
@@ -73,12 +73,12 @@ struct virtio_cma_config {
 };
 
 /* Requests. */
-#define VIRTIO_CMA_REQ_PLUG		1	/* each range becomes one lease */
-#define VIRTIO_CMA_REQ_UNPLUG		2	/* each range is exactly one lease */
-#define VIRTIO_CMA_REQ_UNPLUG_ALL	3	/* num_ranges is 0 */
-#define VIRTIO_CMA_REQ_STATE		4	/* changes nothing */
-#define VIRTIO_CMA_REQ_CONFIRM		5	/* reserved: fixed windows */
-#define VIRTIO_CMA_REQ_RECLAIM_DONE	6	/* `id` of a RECLAIM event is finished */
+#define VIRTIO_CMA_REQ_PLUG		1	/* each range becomes one lease [V-20] */
+#define VIRTIO_CMA_REQ_UNPLUG		2	/* each range is exactly one lease [V-25] */
+#define VIRTIO_CMA_REQ_UNPLUG_ALL	3	/* num_ranges is 0 [V-27] */
+#define VIRTIO_CMA_REQ_STATE		4	/* changes nothing [V-28] */
+#define VIRTIO_CMA_REQ_CONFIRM		5	/* reserved: fixed windows [V-60] */
+#define VIRTIO_CMA_REQ_RECLAIM_DONE	6	/* `id` of a RECLAIM event is finished [V-41] */
 
 struct virtio_cma_range {
 	__le32 window;		/* id */
@@ -87,6 +87,7 @@ struct virtio_cma_range {
 	__le64 size;		/* PLUG: a power of two, at most lease_max */
 };
 
+/* [V-10] [V-12] */
 struct virtio_cma_req {
 	__le16 type;		/* VIRTIO_CMA_REQ_* */
 	__le16 status;		/* RECLAIM_DONE: OK or BUSY; else 0 */
@@ -96,7 +97,7 @@ struct virtio_cma_req {
 	struct virtio_cma_range range[];
 };
 
-/* Statuses: of a request, and of each range. */
+/* Statuses: of a request, and of each range [V-13] [V-22]. */
 #define VIRTIO_CMA_S_OK			0
 #define VIRTIO_CMA_S_INVALID		1	/* malformed, out of the window, overlap, wrong size */
 #define VIRTIO_CMA_S_DENIED		2	/* the broker does not let this VM do it */
@@ -111,7 +112,7 @@ struct virtio_cma_req {
 #define VIRTIO_CMA_S_HOST_ERROR		11	/* the host could not map it; its log says why */
 #define VIRTIO_CMA_S_MAX		12
 
-/* State of a range (STATE). */
+/* State of a range (STATE) [V-28]. */
 #define VIRTIO_CMA_UNPLUGGED		0
 #define VIRTIO_CMA_PLUGGED		1	/* exactly one or more whole leases */
 #define VIRTIO_CMA_PENDING		2	/* on its way in or out */
@@ -130,7 +131,7 @@ struct virtio_cma_resp {
 	struct virtio_cma_result result[];
 };
 
-/* Events. */
+/* Events [V-40] to [V-44]. */
 #define VIRTIO_CMA_EV_RECLAIM		1	/* the host wants these back, first the first */
 #define VIRTIO_CMA_EV_POOL_CHANGED	2	/* a PLUG that failed may work now */
 #define VIRTIO_CMA_EV_LEASE_BAD		3	/* reserved */
