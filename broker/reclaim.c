@@ -114,7 +114,8 @@ static void send_filled(struct core *core)
 			send(vm->filling);
 }
 
-static void end_order(struct core *core, struct order *order)
+/* @refused: its holder has had its chance to give up what is left. */
+static void end_order(struct core *core, struct order *order, bool refused)
 {
 	uint32_t i, j;
 
@@ -124,8 +125,10 @@ static void end_order(struct core *core, struct order *order)
 		if (!lease || lease->order != order)
 			continue;
 		lease->order = NULL;
-		lease->refused = core->serial;
-		lease->refused_at = core->now;
+		if (refused) {
+			lease->refused = core->serial;
+			lease->refused_at = core->now;
+		}
 		for (j = lease->first; j < lease->first + lease->nr; j++)
 			wait_disturb(lease->vm->pool->granule[j].wait);
 		order->left--;
@@ -164,7 +167,7 @@ void reclaim_released(struct core_lease *lease)
 	if (order->op)
 		order->op->bytes += bytes;
 	if (--order->left == 0)
-		end_order(lease->vm->core, order);
+		end_order(lease->vm->core, order, false);
 }
 
 void reclaim_done(struct core *core, struct core_vm *vm, uint32_t id)
@@ -175,7 +178,7 @@ void reclaim_done(struct core *core, struct core_vm *vm, uint32_t id)
 		struct order *order = list_entry(l, struct order, in_core);
 
 		if (order->id == id && order->vm == vm) {
-			end_order(core, order);
+			end_order(core, order, true);
 			return;
 		}
 	}
@@ -189,7 +192,7 @@ void reclaim_vm_away(struct core *core, struct core_vm *vm)
 		struct order *order = list_entry(l, struct order, in_core);
 
 		if (order->vm == vm)
-			end_order(core, order);
+			end_order(core, order, false);
 	}
 }
 
@@ -207,7 +210,7 @@ void reclaim_tick(struct core *core)
 		struct order *order = list_entry(l, struct order, in_core);
 
 		if (order->deadline <= core->now)
-			end_order(core, order);
+			end_order(core, order, true);
 	}
 }
 
