@@ -198,14 +198,18 @@ run_qtest = --group qtest --timeout 300 --env '$(qtest_env)' \
 vm_tests ?= $(sort $(wildcard tests/vm/cases/$(CASE)))
 run_vm = --group vm --timeout 1800 $(vm_tests)
 
-.PHONY: tests-built qemu-tests asan-built check-deps vm-deps
-tests-built: all $(test_files)
+.PHONY: everything-built tests-built qemu-tests asan-built check-deps vm-deps
+everything-built: all $(test_files)
+# As many compilers as processors, unless the user said something else.
+parallel = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+tests-built:
+	$(Q)$(MAKE) --no-print-directory $(parallel) everything-built
 qemu-tests: $(CONFIG_NOW)
 	$(Q)scripts/deps qemu
 	$(Q)$(call qemu,--tests)
 asan-built:
-	$(Q)$(MAKE) --no-print-directory O=$(asan_dir) SANITIZE=address,undefined \
-		all tests-built
+	$(Q)$(MAKE) --no-print-directory $(parallel) O=$(asan_dir) \
+		SANITIZE=address,undefined everything-built
 check-deps:
 	@scripts/deps --try check
 vm-deps:
