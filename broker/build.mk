@@ -23,4 +23,4 @@ vcmad-faults-libs := $(vcmad-libs)
 test_programs += peer
 peer-objs = tests/proto/peer.o broker/size.o $(vcma-client-objs)
 proto_tests += tests/proto/test-smoke.sh
-proto_tests += tests/proto/test-revoke.sh
+proto_tests += tests/proto/test-start.sh tests/proto/test-revoke.sh
