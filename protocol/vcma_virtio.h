@@ -78,7 +78,7 @@ struct virtio_cma_config {
 #define VIRTIO_CMA_REQ_UNPLUG_ALL	3	/* num_ranges is 0 [V-27] */
 #define VIRTIO_CMA_REQ_STATE		4	/* changes nothing [V-28] */
 #define VIRTIO_CMA_REQ_CONFIRM		5	/* reserved: fixed windows [V-60] */
-#define VIRTIO_CMA_REQ_RECLAIM_DONE	6	/* `id` of a RECLAIM event is finished [V-41] */
+#define VIRTIO_CMA_REQ_RECLAIM_DONE	6	/* `id` of a RECLAIM is finished [V-41] */
 
 struct virtio_cma_range {
 	__le32 window;		/* id */

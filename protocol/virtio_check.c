@@ -65,9 +65,3 @@ bool vcma_plug_check(uint64_t offset, uint64_t size, uint64_t window_length,
 	return vcma_range_check(offset, size, window_length, granule) &&
 		!(size & (size - 1)) && size <= lease_max;
 }
-
-bool vcma_ranges_overlap(uint64_t offset_a, uint64_t size_a,
-			 uint64_t offset_b, uint64_t size_b)
-{
-	return offset_a < offset_b + size_b && offset_b < offset_a + size_a;
-}

@@ -46,8 +46,4 @@ bool vcma_range_check(uint64_t offset, uint64_t size, uint64_t window_length,
 bool vcma_plug_check(uint64_t offset, uint64_t size, uint64_t window_length,
 		     uint64_t granule, uint64_t lease_max);
 
-/* Do two ranges (each checked) share a byte? */
-bool vcma_ranges_overlap(uint64_t offset_a, uint64_t size_a,
-			 uint64_t offset_b, uint64_t size_b);
-
 #endif /* VCMA_VIRTIO_CHECK_H */

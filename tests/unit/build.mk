@@ -2,11 +2,14 @@
 # The unit tests; each block belongs to the modules that it names.
 
 # --- protocol, sizes ---
-unit_tests += test-zone test-wire test-sockio test-client test-virtio-check test-size
+unit_tests += test-zone test-wire test-sockio test-client test-client-lease
+unit_tests += test-virtio-check test-size
 test-zone-objs := tests/unit/test-zone.o protocol/zone.o
 test-wire-objs := tests/unit/test-wire.o protocol/wire.o protocol/wire_text.o
 test-sockio-objs := tests/unit/test-sockio.o protocol/sockio.o
-test-client-objs := tests/unit/test-client.o $(vcma-client-objs)
+test-client-objs := tests/unit/test-client.o tests/unit/client-fixture.o $(vcma-client-objs)
+test-client-lease-objs := tests/unit/test-client-lease.o tests/unit/client-fixture.o \
+	$(vcma-client-objs)
 test-virtio-check-objs := tests/unit/test-virtio-check.o protocol/virtio_check.o
 test-size-objs := tests/unit/test-size.o broker/size.o
 unit_tests += test-ctl-format

@@ -55,18 +55,6 @@ static void test_named_ranges(void **state)
 	assert_false(vcma_plug_check(0, 64 * MIB, 64 * MIB, 2 * MIB, 32 * MIB));
 }
 
-static void test_overlap(void **state)
-{
-	(void)state;
-	assert_false(vcma_ranges_overlap(0, 4, 4, 4));
-	assert_false(vcma_ranges_overlap(4, 4, 0, 4));
-	assert_true(vcma_ranges_overlap(0, 5, 4, 4));
-	assert_true(vcma_ranges_overlap(4, 4, 0, 5));
-	assert_true(vcma_ranges_overlap(0, 16, 4, 4));
-	assert_true(vcma_ranges_overlap(4, 4, 0, 16));
-	assert_true(vcma_ranges_overlap(4, 4, 4, 4));
-}
-
 static unsigned int check(uint16_t type, uint32_t n, uint16_t status, uint32_t id)
 {
 	struct vcma_req_head req = { type, status, n, 100, id };
@@ -125,7 +113,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_named_ranges),
-		cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_heads),
 		cmocka_unit_test(test_buffers),
 	};
