@@ -105,7 +105,7 @@ struct virtio_cma_req {
 #define VIRTIO_CMA_S_NO_RUN		4	/* no such contiguous run */
 #define VIRTIO_CMA_S_OVER_LIMIT		5	/* the VM's limit, or max_leases of the device */
 #define VIRTIO_CMA_S_GUARANTEED		6	/* the rest is guaranteed to other VMs */
-#define VIRTIO_CMA_S_TRY_LATER		7	/* deadline; or an earlier lease there is not gone yet */
+#define VIRTIO_CMA_S_TRY_LATER		7	/* deadline; or the former lease is not gone yet */
 #define VIRTIO_CMA_S_BROKER_AWAY	8	/* the device has no broker at the moment */
 #define VIRTIO_CMA_S_UNSUPPORTED	9	/* needs a feature that was not negotiated */
 #define VIRTIO_CMA_S_BUSY		10	/* RECLAIM_DONE: some of it is in use */

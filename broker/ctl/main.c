@@ -4,6 +4,7 @@
  */
 #include "ctl.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,6 +93,7 @@ int main(int argc, char **argv)
 	struct ctl ctl = { .end_status = VCMA_ST_OK };
 	int ret;
 
+	setlocale(LC_ALL, "");
 	g_set_prgname("vcmactl");
 	ret = parse_main(&ctl, &argc, &argv);
 	if (ret < 0)
