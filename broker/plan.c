@@ -280,14 +280,14 @@ static void scan_pool(struct scan *s)
 	}
 }
 
+/* All of the view but `firm`. */
 static void fill_view(const struct scan *s, struct policy_view *v)
 {
 	const struct core_vm *vm = s->vm;
 
 	v->need = s->want->chunks;
 	v->limit = vm->limit;
-	v->firm = firm(vm);
-	v->pool = vm->pool->nr_chunks - s->all[BAR_BROKEN];
+	v->pool = vm->pool->nr_chunks - vm->pool->nr_broken;
 	v->guaranteed = s->all[BAR_GUARANTEE];
 	v->own = s->all[BAR_OWN];
 	v->run_guaranteed = s->guaranteed;
@@ -312,7 +312,9 @@ void plan_make(struct core_vm *vm, const struct want *want, uint64_t serial, str
 	*ret = (struct plan){ .status = VCMA_ST_OK, .recheck = UINT64_MAX };
 	if (want->granules < vm->pool->per && plan_in_chunk(vm, want, ret))
 		return;
-	scan_pool(&s);
+	view.firm = firm(vm);
+	if ((uint64_t)view.firm + want->chunks <= vm->limit)
+		scan_pool(&s);
 	fill_view(&s, &view);
 	ret->status = policy_decide(&view);
 	if (ret->status == VCMA_ST_GUARANTEED)

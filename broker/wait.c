@@ -14,6 +14,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/*
+ * Each plan is a pass along the pool.  A VM's requests that wait for nothing in
+ * particular make one in this time together, however much happens (I9).
+ */
+#define WAIT_PAUSE_MS	10
+
 /* A reclaim gets at least this much of what is left to the request. */
 #define WAIT_RECLAIM_MS	100
 
@@ -25,7 +31,8 @@
  * @lease_first: where in the claim the lease will be
  * @whole: the claim is whole chunks
  * @disturbed: the plan has failed
- * @recheck: ms, when to make a plan again
+ * @recheck: ms, when to look again though nothing has changed
+ * @pause: ms, no plan is made before, unless one has failed
  */
 struct wait {
 	struct list in_core;
@@ -39,6 +46,7 @@ struct wait {
 	bool whole;
 	bool disturbed;
 	uint64_t recheck;
+	uint64_t pause;
 };
 
 void wait_init(struct core *core)
@@ -222,9 +230,14 @@ static void look_at(struct wait *wait)
 	}
 	if (wait->nr && !wait->disturbed)
 		return;
+	if (!wait->nr && wait->pause > vm->core->now) {
+		wait->recheck = wait->pause;
+		return;
+	}
 	unclaim(wait);
 	plan_make(vm, &wait->want, wait->serial, &plan);
 	wait->recheck = plan.recheck;
+	wait->pause = vm->core->now + WAIT_PAUSE_MS * vm->nr_waiting;
 	if (plan.status != VCMA_ST_OK) {
 		refuse(wait, plan.status, plan.by);
 		return;

@@ -14,7 +14,8 @@
  *
  * Whenever a chunk or a lease has changed hands, waits are looked at again,
  * the oldest first; before anybody who asks later.  One that has a claim
- * cannot be overtaken.  Each has a deadline.
+ * cannot be overtaken.  Those without one are content with what is free, and
+ * make a new plan now and then.  Each has a deadline.
  */
 #ifndef VCMA_BROKER_WAIT_H
 #define VCMA_BROKER_WAIT_H

@@ -559,10 +559,10 @@ static void random_events(void **state)
 	uint64_t seed = seed_of_run();
 
 	(void)state;
-	run(seed, 8, false, 6000);
-	run(seed + 1, 4, false, 6000);
-	run(seed + 2, 16, false, 4000);
-	run(seed + 3, 1, false, 4000);
+	run(seed, 8, false, 3000);
+	run(seed + 1, 4, false, 3000);
+	run(seed + 2, 16, false, 2000);
+	run(seed + 3, 1, false, 2000);
 }
 
 static void random_events_and_bad_pages(void **state)
@@ -570,7 +570,7 @@ static void random_events_and_bad_pages(void **state)
 	uint64_t seed = seed_of_run();
 
 	(void)state;
-	run(seed + 4, 8, true, 4000);
+	run(seed + 4, 8, true, 2000);
 }
 
 int main(void)

@@ -228,6 +228,10 @@ static void oldest_first(void **state)
 	assert_int_equal(status_of(sim, other, second), VCMA_ST_OK);
 	assert_null(sim_answer(sim, vm, third));
 	sim_ack(sim, sim_answer(sim, other, second));
+	/* It does not make one plan after the other, but will soon. */
+	assert_int_equal(sim->reclaims, 2);
+	assert_true(core_next_tick(sim->core) <= sim->now + 20);
+	sim_tick(sim, 20);
 	assert_int_equal(sim->reclaims, 3);
 	assert_ptr_equal(sim->reclaim[2].vm, other);
 	sim_obey(sim, 2);
@@ -252,6 +256,7 @@ static void holder_without_connection(void **state)
 	assert_int_equal(sim->reclaims, 1);
 	assert_null(sim_answer(sim, vm, sequence));
 	assert_int_equal(sim_vm_record(sim, vm).nr_waiting, 1);
+	sim->now += 10;
 	core_vm_connected(sim->core, holder, 4711, sim->now);
 	sim_check(sim);
 	assert_int_equal(sim_vm_record(sim, holder).flags, VCMA_VM_CONNECTED);
