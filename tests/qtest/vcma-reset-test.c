@@ -117,6 +117,38 @@ static void test_reset_waiting(void)
     vcma_test_fini(&t);
 }
 
+/*
+ * The broker wants memory back between two drivers: a reset changes no lease,
+ * and DMA into it may be under way, so nobody is there to give it.
+ */
+static void test_reset_reclaim(void)
+{
+    VcmaPeer *p;
+    VcmaTest t;
+
+    vcma_test_init(&t);
+    p = vcma_peer_new(t.b, "beta");
+    for (int i = 0; i < 3; i++) {
+        g_assert_cmpuint(vcma_peer_lease(p, MiB_(16)), ==, VCMA_ST_OK);
+    }
+    plug_two(t.d);
+    /* Asked before the reset, and again after it. */
+    vcma_peer_lease_send(p, MiB_(16), 2000);
+    vcma_peer_pump(p, 50);
+    vcma_dev_reset(t.d);
+    g_assert_cmpuint(vcma_peer_lease_wait(p), !=, VCMA_ST_OK);
+    vcma_peer_lease_send(p, MiB_(16), 500);
+    g_assert_cmpuint(vcma_peer_lease_wait(p), !=, VCMA_ST_OK);
+    g_assert_cmphex(vcma_peek(t.d, 0), ==, 0x1111);
+    g_assert_cmphex(vcma_peek(t.d, MiB_(8)), ==, 0x2222);
+    g_assert_cmpuint(vcma_op_nr_leases(t.b, "alpha"), ==, 2);
+    vcma_dev_start(t.d);
+    vcma_op_wait_leases(t.b, "alpha", 0);
+    g_assert_cmpuint(vcma_peer_lease(p, MiB_(16)), ==, VCMA_ST_OK);
+    vcma_peer_free(p);
+    vcma_test_fini(&t);
+}
+
 /* All is given back; the next boot finds an empty device. */
 static void test_system_reset(void)
 {
@@ -229,6 +261,7 @@ int main(int argc, char **argv)
     qtest_add_func("vcma/reset/device", test_device_reset);
     qtest_add_func("vcma/reset/second-driver", test_second_driver);
     qtest_add_func("vcma/reset/waiting", test_reset_waiting);
+    qtest_add_func("vcma/reset/reclaim", test_reset_reclaim);
     qtest_add_func("vcma/reset/system", test_system_reset);
     qtest_add_func("vcma/reset/bar", test_bar);
     qtest_add_func("vcma/reset/hotplug", test_hotplug);

@@ -28,7 +28,7 @@ static void test_refused_by_broker(void)
     /* A second connection of a VM. */
     vcma_qemu_refuses(taken, "/beta.sock'", "connection");
     /* The operator's socket gives no memory. */
-    vcma_qemu_refuses(operator, "vcma", NULL);
+    vcma_qemu_refuses(operator, "/vcmad.sock'", "operator");
     vcma_peer_free(p);
     vcma_broker_free(b);
 }
