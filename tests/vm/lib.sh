@@ -168,6 +168,12 @@ leased_mib()
 	mib vm_value "$1" leased
 }
 
+# leases_gone NAME: it has none, and nothing is in motion
+leases_gone()
+{
+	vcmactl wait-idle && [ "$(leased_mib "$1")" = 0 ]
+}
+
 clean_mib()
 {
 	echo $(($(pool_value clean) * $(pool_value granule_size) >> 20))
