@@ -306,6 +306,7 @@ static void check_alive(VcmaTest *t)
     g_assert_cmpuint(vcma_plug_retry(t->d, 0, MiB_(2)), ==, VIRTIO_CMA_S_OK);
     vcma_assert_filled(t->d, 0, 4096, 0);
     g_assert_cmpuint(vcma_unplug(t->d, 0, MiB_(2)), ==, VIRTIO_CMA_S_OK);
+    vcma_op_wait_leases(t->b, "alpha", 0);
 }
 
 #define REQ1    (sizeof(struct virtio_cma_req) + \

@@ -281,32 +281,47 @@ void vcma_wait_idle(const VcmaBroker *b)
 
 /* --- processes --- */
 
-unsigned vcma_count_fds(int pid)
+static void count_once(int pid, VcmaCounts *ret)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd", pid);
-    GDir *dir = g_dir_open(path, 0, NULL);
-    unsigned n = 0;
-
-    g_assert_nonnull(dir);
-    while (g_dir_read_name(dir)) {
-        n++;
-    }
-    g_dir_close(dir);
-    return n;
-}
-
-unsigned vcma_count_maps(int pid)
-{
-    g_autofree char *path = g_strdup_printf("/proc/%d/maps", pid);
+    g_autofree char *fds = g_strdup_printf("/proc/%d/fd", pid);
+    g_autofree char *maps = g_strdup_printf("/proc/%d/maps", pid);
     g_autofree char *text = NULL;
-    unsigned n = 0;
+    GDir *dir = g_dir_open(fds, 0, NULL);
     char *p;
 
-    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    for (p = text; *p; p++) {
-        n += *p == '\n';
+    memset(ret, 0, sizeof(*ret));
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir)) {
+        ret->fds++;
     }
-    return n;
+    g_dir_close(dir);
+    g_assert_true(g_file_get_contents(maps, &text, NULL, NULL));
+    for (p = text; *p; p++) {
+        ret->maps += *p == '\n';
+    }
+}
+
+/* A process may need a moment to close what its last peer left. */
+void vcma_count(int pid, VcmaCounts *ret)
+{
+    VcmaCounts last = { 0 };
+    int same = 0;
+
+    while (same < 5) {
+        count_once(pid, ret);
+        same = memcmp(&last, ret, sizeof(last)) ? 0 : same + 1;
+        last = *ret;
+        g_usleep(20000);
+    }
+}
+
+void vcma_assert_counts(int pid, const VcmaCounts *before)
+{
+    VcmaCounts now;
+
+    vcma_count(pid, &now);
+    g_assert_cmpuint(now.fds, ==, before->fds);
+    g_assert_cmpuint(now.maps, ==, before->maps);
 }
 
 void vcma_qemu_refuses(const char *args, const char *text, const char *text2)

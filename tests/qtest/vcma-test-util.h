@@ -96,8 +96,13 @@ void vcma_peer_release(VcmaPeer *p, uint64_t lease);
 
 /* --- processes --- */
 
-unsigned vcma_count_fds(int pid);
-unsigned vcma_count_maps(int pid);
+typedef struct VcmaCounts {
+    unsigned fds;           /* open descriptors */
+    unsigned maps;          /* mappings */
+} VcmaCounts;
+
+void vcma_count(int pid, VcmaCounts *ret);
+void vcma_assert_counts(int pid, const VcmaCounts *before);
 /* Runs QEMU: it has to end by itself, not with 0, and say each of the texts. */
 void vcma_qemu_refuses(const char *args, const char *text, const char *text2);
 
