@@ -316,7 +316,7 @@ clean:
 	else rm -rf $(O); fi
 #: distclean       and config.mak
 distclean: clean
-	$(Q)rm -f $(CONFIG)
+	$(Q)rm -f $(CONFIG) $(if $(wildcard $(O)/config.mak),$(O)/Makefile)
 #: help            this list
 help:
 	@echo "make [TARGET]...    without a target: all"

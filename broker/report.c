@@ -3,8 +3,8 @@
 
 #include "core_internal.h"
 #include "lease.h"
+#include "wire.h"
 
-#include <endian.h>
 #include <string.h>
 
 void core_report_status(const struct core *core, struct vcma_op_status *ret)
@@ -19,11 +19,11 @@ void core_report_status(const struct core *core, struct vcma_op_status *ret)
 		vms++;
 		connected += vm->connected;
 	}
-	ret->nr_pools = htole32(pools);
-	ret->nr_vms = htole32(vms);
-	ret->nr_connected = htole32(connected);
-	ret->nr_leases = htole32(core->nr_leases);
-	ret->nr_waiting = htole32(core->nr_waits);
+	ret->nr_pools = vcma_cpu_to_le32(pools);
+	ret->nr_vms = vcma_cpu_to_le32(vms);
+	ret->nr_connected = vcma_cpu_to_le32(connected);
+	ret->nr_leases = vcma_cpu_to_le32(core->nr_leases);
+	ret->nr_waiting = vcma_cpu_to_le32(core->nr_waits);
 }
 
 static void report_pool(const struct core_pool *pool, struct vcma_op_pool *ret)
@@ -32,26 +32,26 @@ static void report_pool(const struct core_pool *pool, struct vcma_op_pool *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->name, pool->name, sizeof(ret->name));
-	ret->backing = htole32(pool->backing);
-	ret->flags = htole32(pool->flags);
-	ret->granule_size = htole64(pool->granule_size);
-	ret->chunk_size = htole64(chunk);
-	ret->size = htole64(pool->nr * pool->granule_size);
-	ret->extents = htole64(pool->extents);
-	ret->longest = htole64(pool->longest * chunk);
-	ret->free_longest = htole64(extent_longest(&pool->shared) * chunk);
-	ret->guaranteed = htole64(pool->nr_home * chunk);
-	ret->clean = htole32(pool->state[GRANULE_CLEAN]);
-	ret->reserved = htole32(pool->state[GRANULE_RESERVED]);
-	ret->granting = htole32(pool->state[GRANULE_GRANTING]);
-	ret->leased = htole32(pool->state[GRANULE_LEASED]);
-	ret->dirty = htole32(pool->state[GRANULE_DIRTY]);
-	ret->scrubbing = htole32(pool->state[GRANULE_SCRUBBING]);
-	ret->quarantined = htole32(pool->state[GRANULE_QUARANTINED]);
-	ret->bad = htole32(pool->state[GRANULE_BAD]);
-	ret->scrubbed = htole64(pool->scrubbed);
-	ret->reclaimed = htole64(pool->reclaimed);
-	ret->refused = htole64(pool->refused);
+	ret->backing = vcma_cpu_to_le32(pool->backing);
+	ret->flags = vcma_cpu_to_le32(pool->flags);
+	ret->granule_size = vcma_cpu_to_le64(pool->granule_size);
+	ret->chunk_size = vcma_cpu_to_le64(chunk);
+	ret->size = vcma_cpu_to_le64(pool->nr * pool->granule_size);
+	ret->extents = vcma_cpu_to_le64(pool->extents);
+	ret->longest = vcma_cpu_to_le64(pool->longest * chunk);
+	ret->free_longest = vcma_cpu_to_le64(extent_longest(&pool->shared) * chunk);
+	ret->guaranteed = vcma_cpu_to_le64(pool->nr_home * chunk);
+	ret->clean = vcma_cpu_to_le32(pool->state[GRANULE_CLEAN]);
+	ret->reserved = vcma_cpu_to_le32(pool->state[GRANULE_RESERVED]);
+	ret->granting = vcma_cpu_to_le32(pool->state[GRANULE_GRANTING]);
+	ret->leased = vcma_cpu_to_le32(pool->state[GRANULE_LEASED]);
+	ret->dirty = vcma_cpu_to_le32(pool->state[GRANULE_DIRTY]);
+	ret->scrubbing = vcma_cpu_to_le32(pool->state[GRANULE_SCRUBBING]);
+	ret->quarantined = vcma_cpu_to_le32(pool->state[GRANULE_QUARANTINED]);
+	ret->bad = vcma_cpu_to_le32(pool->state[GRANULE_BAD]);
+	ret->scrubbed = vcma_cpu_to_le64(pool->scrubbed);
+	ret->reclaimed = vcma_cpu_to_le64(pool->reclaimed);
+	ret->refused = vcma_cpu_to_le64(pool->refused);
 }
 
 /**
@@ -99,22 +99,22 @@ static void report_vm(const struct core_vm *vm, struct vcma_op_vm *ret)
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->name, vm->name, sizeof(ret->name));
 	memcpy(ret->pool, pool->name, sizeof(ret->pool));
-	ret->flags = htole32(flags);
-	ret->pid = htole32(vm->pid);
-	ret->guarantee = htole64(vm->guarantee * chunk);
-	ret->guarantee_run = htole64(vm->run * chunk);
-	ret->limit = htole64(vm->limit * chunk);
-	ret->charged = htole64(vm_charged(vm) * chunk);
-	ret->leased = htole64((vm->state[GRANULE_GRANTING] +
+	ret->flags = vcma_cpu_to_le32(flags);
+	ret->pid = vcma_cpu_to_le32(vm->pid);
+	ret->guarantee = vcma_cpu_to_le64(vm->guarantee * chunk);
+	ret->guarantee_run = vcma_cpu_to_le64(vm->run * chunk);
+	ret->limit = vcma_cpu_to_le64(vm->limit * chunk);
+	ret->charged = vcma_cpu_to_le64(vm_charged(vm) * chunk);
+	ret->leased = vcma_cpu_to_le64((vm->state[GRANULE_GRANTING] +
 			       (uint64_t)vm->state[GRANULE_LEASED]) * granule);
-	ret->dirty = htole64((vm->state[GRANULE_DIRTY] +
+	ret->dirty = vcma_cpu_to_le64((vm->state[GRANULE_DIRTY] +
 			      (uint64_t)vm->state[GRANULE_SCRUBBING]) * granule);
-	ret->quarantined = htole64(vm->state[GRANULE_QUARANTINED] * granule);
-	ret->nr_leases = htole32(vm->nr_leases);
-	ret->nr_waiting = htole32(vm->nr_waiting);
-	ret->reclaimed = htole64(vm->reclaimed);
-	ret->refused_size = htole64(vm->refused_size);
-	ret->refused_status = htole32(vm->refused_status);
+	ret->quarantined = vcma_cpu_to_le64(vm->state[GRANULE_QUARANTINED] * granule);
+	ret->nr_leases = vcma_cpu_to_le32(vm->nr_leases);
+	ret->nr_waiting = vcma_cpu_to_le32(vm->nr_waiting);
+	ret->reclaimed = vcma_cpu_to_le64(vm->reclaimed);
+	ret->refused_size = vcma_cpu_to_le64(vm->refused_size);
+	ret->refused_status = vcma_cpu_to_le32(vm->refused_status);
 	memcpy(ret->refused_by, vm->refused_by, sizeof(ret->refused_by));
 }
 
@@ -144,14 +144,14 @@ static void report_lease(const struct core_lease *lease, struct vcma_op_lease *r
 	const struct core_pool *pool = lease->vm->pool;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->lease = htole64(lease->id);
+	ret->lease = vcma_cpu_to_le64(lease->id);
 	memcpy(ret->vm, lease->vm->name, sizeof(ret->vm));
 	memcpy(ret->pool, pool->name, sizeof(ret->pool));
-	ret->pfn = htole64(granule_addr(pool, lease->first) / PAGE_BYTES);
-	ret->size = htole64(core_lease_size(lease));
-	ret->state = htole32(lease->granting ? VCMA_LEASE_GRANTING : VCMA_LEASE_HELD);
-	ret->guaranteed = htole32(lease->home);
-	ret->age_ms = htole64(now - lease->since);
+	ret->pfn = vcma_cpu_to_le64(granule_addr(pool, lease->first) / PAGE_BYTES);
+	ret->size = vcma_cpu_to_le64(core_lease_size(lease));
+	ret->state = vcma_cpu_to_le32(lease->granting ? VCMA_LEASE_GRANTING : VCMA_LEASE_HELD);
+	ret->guaranteed = vcma_cpu_to_le32(lease->home);
+	ret->age_ms = vcma_cpu_to_le64(now - lease->since);
 }
 
 /* As core_report_pools(), for leases; @after and *@ret_next are lease ids. */
