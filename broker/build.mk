@@ -24,3 +24,6 @@ test_programs += peer
 peer-objs = tests/proto/peer.o broker/size.o $(vcma-client-objs)
 proto_tests += tests/proto/test-smoke.sh
 proto_tests += tests/proto/test-start.sh tests/proto/test-revoke.sh
+proto_tests += test-hostile
+test-hostile-objs = tests/proto/test-hostile.o $(vcma-wire-objs)
+test-hostile-libs = $(CMOCKA_LIBS)

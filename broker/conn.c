@@ -224,12 +224,27 @@ int conn_new(int fd, unsigned int path, const struct conn_ops *ops, void *opaque
 	return 0;
 }
 
+/*
+ * A socket that is closed with packets unread resets the connection, and the peer
+ * would see that before what was sent to it last.  So the rest is thrown away.
+ */
+static void drain(int fd)
+{
+	char byte;
+
+	shutdown(fd, SHUT_RD); /* no more can come: the loop ends */
+	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) > 0)
+		;
+}
+
 static void conn_shut(struct conn *c)
 {
 	if (c->in_source)
 		g_source_remove(c->in_source);
 	c->in_source = 0;
 	out_drop(c);
+	if (c->fd >= 0)
+		drain(c->fd);
 	fd_close(&c->fd);
 }
 
