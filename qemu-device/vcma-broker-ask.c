@@ -31,10 +31,34 @@ static void vcma_ask_end(VcmaAsk *ask, uint32_t status,
     qemu_bh_schedule(b->bh);
 }
 
+/*
+ * A guest that gives one lease back and asks for another one does not know that
+ * the first is still on its way.  vcmad does not either, so ask again then.
+ */
+static bool vcma_ask_may_fit_soon(VcmaAsk *ask, uint32_t status)
+{
+    VcmaBroker *b = ask->broker;
+
+    return !ask->cancelled && vcma_now() < ask->deadline &&
+           (status == VCMA_ST_OVER_LIMIT || status == VCMA_ST_GUARANTEED ||
+            status == VCMA_ST_NO_RUN) &&
+           (b->releases_expected || vcma_broker_pending_releases(b));
+}
+
 static void vcma_ask_reply(void *opaque, uint32_t status,
                            struct vcma_client_lease *grant)
 {
-    vcma_ask_end(opaque, status, grant);
+    VcmaAsk *ask = opaque;
+
+    if (vcma_ask_may_fit_soon(ask, status)) {
+        trace_vcma_broker_park(ask, vcma_status_name(status));
+        ask->sequence = 0;
+        ask->parked = true;
+        ask->broker->asks_sent--;
+        qemu_bh_schedule(ask->broker->bh);
+        return;
+    }
+    vcma_ask_end(ask, status, grant);
 }
 
 void vcma_broker_send_asks(VcmaBroker *b)
@@ -57,7 +81,7 @@ void vcma_broker_send_asks(VcmaBroker *b)
                          !b->usable ? VCMA_ST_AWAY : VCMA_ST_TRY_LATER, NULL);
             continue;
         }
-        if (b->asks_sent >= VCMA_ASKS_SENT) {
+        if (ask->parked || b->asks_sent >= VCMA_ASKS_SENT) {
             continue;
         }
         args.deadline_ms = ask->deadline - now;
@@ -130,10 +154,14 @@ static void vcma_release_reply(void *opaque, uint32_t status,
 {
     g_autofree VcmaReleaseMsg *m = opaque;
     VcmaBroker *b = m->broker;
+    VcmaAsk *ask;
     uint32_t i;
 
     trace_vcma_broker_released(m->lease[0], m->count, vcma_status_name(status));
     b->releases_sent -= m->count;
+    QTAILQ_FOREACH(ask, &b->asks, next) {
+        ask->parked = false;
+    }
     switch (status) {
     case VCMA_ST_AWAY:
         for (i = 0; i < m->count; i++) {
@@ -193,8 +221,15 @@ void vcma_broker_send_releases(VcmaBroker *b)
     }
 }
 
+void vcma_broker_expect_release(VcmaBroker *b)
+{
+    b->releases_expected++;
+}
+
 void vcma_broker_release(VcmaBroker *b, uint64_t lease)
 {
+    assert(b->releases_expected);
+    b->releases_expected--;
     if (!b->usable && vcma_client_is_connected(b->client)) {
         vcma_broker_forget(b, 1);   /* that vcmad never knew it */
     } else {

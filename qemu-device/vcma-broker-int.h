@@ -19,6 +19,7 @@ struct VcmaAsk {
     int64_t deadline;           /* QEMU_CLOCK_REALTIME, ms */
     int sequence;               /* 0: not sent yet */
     bool cancelled;
+    bool parked;                /* did not fit; again after a RELEASE */
     VcmaAskFunc *fn;
     void *opaque;
     QTAILQ_ENTRY(VcmaAsk) next;
@@ -68,6 +69,7 @@ struct VcmaBroker {
     unsigned int held;          /* granted, RELEASE not confirmed */
     GArray *releases;           /* of VcmaRelease, not sent */
     unsigned int releases_sent; /* leases in messages without a reply */
+    unsigned int releases_expected; /* leases that are on their way back */
 };
 
 static inline int64_t vcma_now(void)
@@ -91,7 +93,7 @@ extern const struct vcma_client_ops vcma_broker_client_ops;
 void vcma_broker_set_error(VcmaBroker *b, const char *text);
 int vcma_broker_connect(VcmaBroker *b);
 void vcma_broker_retry_in(VcmaBroker *b, uint32_t ms);
-/* Do what can be done now: receive, connect, release, ask.  Timer, BH and fd. */
+/* Do what can be done now: receive, connect, release, ask. */
 void vcma_broker_work(void *opaque);
 /* Poll for what the client waits for from now on. */
 void vcma_broker_update(VcmaBroker *b);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include "qemu/error-report.h"
+#include "qemu/host-utils.h"
 #include "qemu/main-loop.h"
 #include "vcma-broker-int.h"
 #include "trace.h"
@@ -77,6 +78,12 @@ static void vcma_broker_hello(void *opaque, uint32_t status,
         return;
     }
     b->refusal = VCMA_ST_OK;
+    if (!is_power_of_2(info->granule_size)) {
+        vcma_broker_set_error(b, "this is not the socket of a VM, but maybe "
+                              "the operator's one");
+        vcma_client_close(b->client);
+        return;
+    }
     b->connections++;
     b->backoff_ms = b->reconnect_ms;
     if (b->granule && info->granule_size != b->granule) {

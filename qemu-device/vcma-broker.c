@@ -51,7 +51,8 @@ static void vcma_broker_complete(UserCreatable *uc, Error **errp)
             error_setg(errp, "vcmad at '%s' refused this VM: %s", b->path,
                        vcma_status_text(b->refusal));
         } else {
-            error_setg_errno(errp, -ret, "cannot reach vcmad at '%s'", b->path);
+            error_setg(errp, "cannot use vcmad at '%s': %s", b->path,
+                       b->last_error ? b->last_error : strerror(-ret));
         }
         error_append_hint(errp, "Is vcmad running, and is this the socket of "
                           "its [vm] group that this user may open?  wait=off "
@@ -62,7 +63,7 @@ static void vcma_broker_complete(UserCreatable *uc, Error **errp)
     if (ret) {
         warn_report("%s: no vcmad at '%s' yet (%s); there is no contiguous "
                     "memory until it is there", vcma_broker_id(b), b->path,
-                    b->refusal ? vcma_status_text(b->refusal) : strerror(-ret));
+                    b->last_error ? b->last_error : strerror(-ret));
         b->was_lost = true;
         b->backoff_ms = b->reconnect_ms;
         vcma_broker_retry_in(b, b->backoff_ms);

@@ -41,7 +41,7 @@ void vcma_broker_unclaim(VcmaBroker *b);
 bool vcma_broker_is_usable(const VcmaBroker *b);
 /* What the broker said last; NULL if it never spoke. */
 const struct vcma_client_info *vcma_broker_info(const VcmaBroker *b);
-/* The device lives with this granule: a broker with another one is of no use. */
+/* The device lives with this granule: vcmad with another one is of no use. */
 void vcma_broker_set_granule(VcmaBroker *b, uint64_t granule);
 /* Descriptors that can arrive in one lease, given RLIMIT_NOFILE. */
 uint32_t vcma_broker_fds_max(void);
@@ -52,7 +52,9 @@ VcmaAsk *vcma_broker_ask(VcmaBroker *b, uint64_t size, uint32_t deadline_ms,
 /* @fn is called still, with VCMA_ST_CANCELLED or with a grant that raced. */
 void vcma_broker_cancel(VcmaBroker *b, VcmaAsk *ask);
 
-/* A granted lease is unmapped and closed; RELEASE goes out when it can. */
+/* A granted lease is on its way back: what does not fit now may fit soon. */
+void vcma_broker_expect_release(VcmaBroker *b);
+/* It is unmapped and closed; RELEASE goes out when it can. */
 void vcma_broker_release(VcmaBroker *b, uint64_t lease);
 /* Answer a RECLAIM, after all that was released before. */
 void vcma_broker_reclaim_done(VcmaBroker *b, uint32_t id, uint32_t status);

@@ -6,8 +6,8 @@
  *
  * A lease is an object that owns one RAM MemoryRegion, so that every user of
  * that region (a flat view, an I/O request, a ring cache) holds the lease.  It
- * is nobody's child: a parent would hold a reference, too.  One reference is the
- * device's own.
+ * is nobody's child: a parent would hold a reference, too.  One reference is
+ * the device's own.
  *
  * The order of taking leases out matters.  All regions are disabled in one
  * memory transaction; after its commit KVM, VFIO and vhost have let go, with
@@ -51,6 +51,9 @@ static void vcma_lease_set_state(VcmaLease *lease, VcmaLeaseState state)
     lease->state = state;
     w->nr[lease->state]++;
     w->bytes[lease->state] += lease->size;
+    if (state == VCMA_LEASE_DRAINING && lease->id) {
+        vcma_broker_expect_release(lease->broker);
+    }
 }
 
 /* Back to reserved address space.  False: the memory is still mapped. */
@@ -271,17 +274,19 @@ void vcma_lease_drop(VcmaLease **lease, unsigned int count)
     }
 }
 
-unsigned int vcma_lease_drop_all(VcmaWindow *w)
+unsigned int vcma_lease_drop_plugged(VcmaWindow *w)
 {
-    unsigned int n = 0, plugged = w->nr[VCMA_LEASE_PLUGGED];
-    g_autofree VcmaLease **all = g_new(VcmaLease *, vcma_window_leases(w));
+    unsigned int n = 0;
+    g_autofree VcmaLease **all = g_new(VcmaLease *, w->nr[VCMA_LEASE_PLUGGED]);
     VcmaLease *lease;
 
     QTAILQ_FOREACH(lease, &w->leases, next) {
-        all[n++] = lease;
+        if (lease->state == VCMA_LEASE_PLUGGED) {
+            all[n++] = lease;
+        }
     }
     vcma_lease_drop(all, n);
-    return plugged;
+    return n;
 }
 
 void vcma_lease_try_destroy(VcmaLease *lease)

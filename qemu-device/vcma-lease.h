@@ -47,8 +47,8 @@ void vcma_lease_plug(VcmaLease **lease, unsigned int count);
  * this returns the guest cannot reach them any more.
  */
 void vcma_lease_drop(VcmaLease **lease, unsigned int count);
-/* The same for all of a window.  Returns how many were PLUGGED. */
-unsigned int vcma_lease_drop_all(VcmaWindow *w);
+/* The same for all PLUGGED ones of a window.  Returns how many. */
+unsigned int vcma_lease_drop_plugged(VcmaWindow *w);
 
 /* DRAINING: if nobody holds it any more, unmap it, RELEASE and free it. */
 void vcma_lease_try_destroy(VcmaLease *lease);

@@ -86,7 +86,8 @@ uint64_t vcma_window_bar_size(uint64_t size)
 static bool vcma_lease_overlaps(const VcmaLease *lease, uint64_t offset,
                                 uint64_t size)
 {
-    return lease->offset < offset + size && offset < lease->offset + lease->size;
+    return lease->offset < offset + size &&
+           offset < lease->offset + lease->size;
 }
 
 uint16_t vcma_window_state(VcmaWindow *w, uint64_t offset, uint64_t size)
@@ -262,7 +263,7 @@ void vcma_window_retire(VcmaWindow *w)
     }
     trace_vcma_window_retire(w->id, vcma_window_leases(w));
     w->gone = NULL;
-    vcma_lease_drop_all(w);
+    vcma_lease_drop_plugged(w);
     object_unparent(OBJECT(w));
     w->retired = true;
     vcma_window_drain(w);

@@ -80,8 +80,8 @@ typedef struct VcmaWindowDesc {
 VcmaWindow *vcma_window_new(Object *parent, const VcmaWindowDesc *desc,
                             Error **errp);
 /*
- * The device goes away.  Leases are taken out; the window lives on until they
- * are gone.  NULL is fine.
+ * The device goes away, and nothing waits for vcmad any more.  Leases are taken
+ * out; the window lives on until they are gone.  NULL is fine.
  */
 void vcma_window_retire(VcmaWindow *w);
 

@@ -61,7 +61,7 @@ unsigned int virtio_cma_drop_all(VirtIOCMA *s)
 
     memory_region_transaction_begin();
     for (i = 0; i < s->nr_windows; i++) {
-        n += vcma_lease_drop_all(s->window[i]);
+        n += vcma_lease_drop_plugged(s->window[i]);
     }
     memory_region_transaction_commit();
     trace_virtio_cma_drop_all(n);
@@ -150,6 +150,7 @@ static void virtio_cma_set_status(VirtIODevice *vdev, uint8_t status)
     if (ok && !s->driver_ok) {
         /* A new driver instance begins with nothing. */
         trace_virtio_cma_driver_ok();
+        virtio_cma_cancel_requests(s);
         virtio_cma_drop_all(s);
     }
     s->driver_ok = ok;

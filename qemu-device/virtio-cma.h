@@ -59,7 +59,7 @@ struct VirtIOCMA {
 
 /* virtio-cma.c */
 VcmaWindow *virtio_cma_window_by_id(VirtIOCMA *s, uint32_t id);
-/* Give all leases back.  Returns how many the guest could see. */
+/* Give back all leases that the guest sees.  Returns how many. */
 unsigned int virtio_cma_drop_all(VirtIOCMA *s);
 /* False: there cannot be leases now, because a migration is under way. */
 bool virtio_cma_block_migration(VirtIOCMA *s);
