@@ -105,8 +105,6 @@ static gboolean on_accept(gint fd, GIOCondition condition, gpointer data)
 struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool)
 {
 	struct vm *vm = g_new0(struct vm, 1);
-	uint32_t extents;
-	uint64_t longest;
 
 	vm->server = s;
 	vm->index = index;
@@ -119,9 +117,9 @@ struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool)
 	vm->refusals = g_array_new(FALSE, FALSE, sizeof(struct refusal));
 	g_queue_init(&vm->grants);
 	log_rate_init(&vm->rate, now_ms());
-	pool_extents(pool, &extents, &longest);
-	for (vm->lease_max = BACKING_GRANULE;
-	     vm->lease_max * 2 <= MIN(longest, vm->cfg->limit); vm->lease_max *= 2)
+	/* Whether there is such a run is the core's to say, for it can say why not. */
+	for (vm->lease_max = BACKING_GRANULE; vm->lease_max * 2 <= vm->cfg->limit;
+	     vm->lease_max *= 2)
 		;
 	return vm;
 }
