@@ -59,11 +59,13 @@ unsigned int virtio_cma_drop_all(VirtIOCMA *s)
 {
     unsigned int i, n = 0;
 
-    memory_region_transaction_begin();
+    /*
+     * No memory transaction around it: regions are disabled, and that is
+     * committed, before they leave their container.
+     */
     for (i = 0; i < s->nr_windows; i++) {
         n += vcma_lease_drop_plugged(s->window[i]);
     }
-    memory_region_transaction_commit();
     trace_virtio_cma_drop_all(n);
     return n;
 }
@@ -349,6 +351,11 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
     if (!s->broker) {
         error_setg(errp, "property 'broker' is not set; create an object with "
                    "-object vcma-broker,id=ID,path=SOCKET and set broker=ID");
+        return;
+    }
+    if (only_migratable) {
+        error_setg(errp, "virtio-cma cannot migrate while the guest holds "
+                   "memory from it; start without -only-migratable");
         return;
     }
     if (s->virtio_id < 42 || s->virtio_id > VIRTIO_ID_CMA) {
