@@ -75,8 +75,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes \
 	-Wimplicit-fallthrough -Wpointer-arith
 
 CPPFLAGS_AUTO = -D_GNU_SOURCE -I$(O) -Iprotocol -Ibroker -I. \
-	$(GLIB_CFLAGS) $(JSONC_CFLAGS) $(CAPNG_CFLAGS) $(SECCOMP_CFLAGS) \
-	$(SYSTEMD_CFLAGS) $(CMOCKA_CFLAGS)
+	$(GLIB_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS) $(CMOCKA_CFLAGS)
 # What the optimizer guesses is no error: it depends on CFLAGS.
 CFLAGS_AUTO = -std=gnu11 $(WARNINGS) $(WERROR) -Wno-error=maybe-uninitialized \
 	-fstack-protector-strong
