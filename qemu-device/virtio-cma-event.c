@@ -7,9 +7,10 @@
  * vcmad asks for leases back (RECLAIM).  The device passes that on under an id
  * of its own and keeps it until the guest has given its answer and everything
  * that it gave up is with vcmad again, or until the deadline; only then vcmad
- * hears RECLAIM_DONE.  Leases that are in no driver's hands are given back at
- * once.  There are at most VIRTIO_CMA_RECLAIMS at a time.  An event waits for
- * a buffer of the guest's as long as it is of use.
+ * hears RECLAIM_DONE.  While there is no driver the answer is BUSY: between two
+ * drivers DMA may be under way, so nothing is taken.  There are at most
+ * VIRTIO_CMA_RECLAIMS at a time.  An event waits for a buffer of the guest's as
+ * long as it is of use.
  */
 #include "qemu/osdep.h"
 #include "qemu/iov.h"
@@ -107,31 +108,13 @@ void virtio_cma_reclaim_timeout(void *opaque)
     virtio_cma_reclaim_arm(s);
 }
 
-/* Give those back that nobody in the guest knows of. */
-static void virtio_cma_reclaim_take(VirtIOCMA *s, VirtIOCMAReclaim *r)
-{
-    VcmaLease *lease[VCMA_IDS_MAX];
-    uint32_t i, n = 0;
-
-    for (i = 0; i < r->count; i++) {
-        VcmaLease *l = virtio_cma_find_lease(s, r->lease[i]);
-
-        if (l && l->state == VCMA_LEASE_PLUGGED) {
-            lease[n++] = l;
-        }
-    }
-    trace_virtio_cma_reclaim_take(r->id, n);
-    r->answered = true;
-    vcma_lease_drop(lease, n);
-    virtio_cma_reclaim_check(s, r);
-}
-
 void virtio_cma_reclaim_no_driver(VirtIOCMA *s)
 {
     VirtIOCMAReclaim *r, *tmp;
 
     QTAILQ_FOREACH_SAFE(r, &s->reclaims, next, tmp) {
-        virtio_cma_reclaim_take(s, r);
+        r->answered = true;
+        virtio_cma_reclaim_check(s, r);
     }
 }
 
@@ -294,12 +277,9 @@ static void virtio_cma_on_reclaim(void *opaque, uint32_t id,
     QTAILQ_INSERT_TAIL(&s->reclaims, r, next);
     s->nr_reclaims++;
     trace_virtio_cma_reclaim(r->id, id, count, deadline_ms, s->driver_ok);
-    if (s->driver_ok) {
-        virtio_cma_reclaim_check(s, r);
-        virtio_cma_handle_events(VIRTIO_DEVICE(s), s->event_vq);
-    } else {
-        virtio_cma_reclaim_take(s, r);
-    }
+    r->answered = !s->driver_ok;
+    virtio_cma_reclaim_check(s, r);
+    virtio_cma_handle_events(VIRTIO_DEVICE(s), s->event_vq);
     virtio_cma_reclaim_arm(s);
 }
 

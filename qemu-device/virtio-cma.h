@@ -79,7 +79,7 @@ void virtio_cma_handle_events(VirtIODevice *vdev, VirtQueue *vq);
 uint16_t virtio_cma_reclaim_answer(VirtIOCMA *s, uint32_t id, uint16_t status);
 /* A lease is with vcmad again. */
 void virtio_cma_reclaim_gone(VirtIOCMA *s, uint64_t lease);
-/* The driver is gone, so the leases asked for can go. */
+/* The driver is gone: nobody will answer. */
 void virtio_cma_reclaim_no_driver(VirtIOCMA *s);
 /* Forget all events; @answer: tell vcmad that it waits in vain. */
 void virtio_cma_reclaim_forget(VirtIOCMA *s, bool answer);
