@@ -279,7 +279,7 @@ static void read_leases(struct vm *vm, struct proof *proof, const char *granule_
 	struct lease *found = NULL;
 	size_t nr = 0;
 	char *line, *save = NULL;
-	bool system_memory = false;
+	bool system_memory = false, headed = false;
 
 	read_maps(vm, granule_file);
 	hmp(vm, "info mtree");
@@ -288,8 +288,15 @@ static void read_leases(struct vm *vm, struct proof *proof, const char *granule_
 		uint64_t end;
 		int at = 0;
 
-		if (strstr(line, "address-space:"))
-			system_memory = strstr(line, "address-space: memory") != NULL;
+		/* A tree is headed by the names of all address spaces that it is for. */
+		if (*line != ' ') {
+			if (!headed)
+				system_memory = false;
+			headed = true;
+			system_memory |= !strcmp(line, "address-space: memory");
+			continue;
+		}
+		headed = false;
 		if (!system_memory ||
 		    sscanf(line, " %" SCNx64 "-%" SCNx64 " (prio %*d, ram): %n", &l.gpa, &end, &at) < 2 ||
 		    !at || !strncmp(line + at, "alias ", 6) || strstr(line, "[disabled]"))
