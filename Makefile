@@ -186,6 +186,7 @@ no_cmocka = $(if $(HAVE_CMOCKA),,--skip 'cmocka is missing (libcmocka-dev)')
 
 run_unit = --group unit --timeout 60 $(no_cmocka) $(call unit_run,$(O))
 run_proto = --group proto --timeout 120 $(no_cmocka) $(call proto_run,$(O))
+run_build = --group build --timeout 60 tests/build/test-runner.sh tests/build/test-scripts.sh
 run_style = --group style --timeout 600 scripts/check-style
 run_style_quick = --group style --timeout 60 'scripts/check-style --quick'
 run_asan = --group asan --timeout 300 --env '$(asan_env)' $(no_cmocka) \
@@ -220,11 +221,11 @@ vm-deps:
 .PHONY: check-style check-asan check-install demo
 #: check           all of the below, summed up
 check: tests-built asan-built qemu-tests driver check-deps vm-deps
-	$(Q)tests/run $(run_style) $(run_unit) $(run_proto) $(run_asan) \
+	$(Q)tests/run $(run_build) $(run_style) $(run_unit) $(run_proto) $(run_asan) \
 		$(run_install) $(run_qtest) $(run_vm)
-#: check-quick     unit, proto and quick style checks: no QEMU, no VM, no root
+#: check-quick     build, unit, proto, quick style checks: no QEMU, no VM, no root
 check-quick: check-deps tests-built
-	$(Q)tests/run $(run_style_quick) $(run_unit) $(run_proto)
+	$(Q)tests/run $(run_build) $(run_style_quick) $(run_unit) $(run_proto)
 #: check-unit      the pure modules, each alone
 check-unit: tests-built
 	$(Q)tests/run $(run_unit)
