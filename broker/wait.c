@@ -213,6 +213,33 @@ static uint32_t spare(const struct wait *wait)
 	return n;
 }
 
+/*
+ * Will an older small request's chunk, which is on its way, have room for this
+ * one, too?  Then a chunk of its own would be too much to ask for.
+ */
+static bool room_is_coming(const struct wait *wait)
+{
+	const struct want *want = &wait->want;
+	uint32_t per = wait->vm->pool->per;
+	int64_t room = 0;
+	struct list *l;
+
+	if (want->granules >= per || want->ext.align > want->ext.size ||
+	    want->ext.reach.highest != VCMA_NO_ADDR || want->ext.reach.forbidden)
+		return false;
+	for (l = wait->vm->core->waits.next; wait_from(l) != wait; l = l->next) {
+		const struct wait *older = wait_from(l);
+
+		if (older->vm != wait->vm || older->want.granules >= per)
+			continue;
+		if (older->nr && older->whole)
+			room += per - older->want.granules;
+		else if (!older->nr)
+			room -= older->want.granules;
+	}
+	return room >= want->granules;
+}
+
 /* Go on with @wait as far as it gets. */
 static void look_at(struct wait *wait)
 {
@@ -235,6 +262,9 @@ static void look_at(struct wait *wait)
 		return;
 	}
 	unclaim(wait);
+	wait->recheck = UINT64_MAX;
+	if (room_is_coming(wait))
+		return;
 	plan_make(vm, &wait->want, wait->serial, &plan);
 	wait->recheck = plan.recheck;
 	wait->pause = vm->core->now + WAIT_PAUSE_MS * vm->nr_waiting;

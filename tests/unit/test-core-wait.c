@@ -206,7 +206,39 @@ static void served_elsewhere_meanwhile(void **state)
 	sim_free(sim);
 }
 
+/* What nobody has claimed goes to the oldest request. */
 static void oldest_first(void **state)
+{
+	struct core_vm *holder, *vm, *other;
+	struct sim *sim = full_pool(4, &holder, &vm);
+	uint32_t first, second, third, i;
+
+	(void)state;
+	other = sim_vm(sim, "w", 0, 0, 4 * CHUNK);
+	first = sim_ask(sim, vm, CHUNK);
+	second = sim_ask(sim, other, CHUNK);
+	third = sim_ask(sim, other, CHUNK);
+	assert_int_equal(sim->reclaims, 3);
+	for (i = 0; i < 4; i++)
+		if (sim->answer[i].id != sim->reclaim[0].lease[0] &&
+		    sim->answer[i].id != sim->reclaim[1].lease[0] &&
+		    sim->answer[i].id != sim->reclaim[2].lease[0])
+			break;
+	sim_release(sim, holder, sim->answer[i].id);
+	sim_scrub(sim);
+	assert_int_equal(status_of(sim, vm, first), VCMA_ST_OK);
+	assert_null(sim_answer(sim, other, second));
+	assert_null(sim_answer(sim, other, third));
+	/* So does what had been claimed for it. */
+	sim_obey(sim, 0);
+	sim_scrub(sim);
+	assert_int_equal(status_of(sim, other, second), VCMA_ST_OK);
+	assert_null(sim_answer(sim, other, third));
+	sim_free(sim);
+}
+
+/* A run that a request has claimed is not anybody else's, however long they wait. */
+static void claims_last(void **state)
 {
 	struct core_vm *holder, *vm, *other;
 	struct sim *sim = full_pool(2, &holder, &vm);
@@ -220,12 +252,12 @@ static void oldest_first(void **state)
 	assert_int_equal(sim->reclaims, 2);
 	sim_obey(sim, 1);
 	sim_scrub(sim);
-	/* The second's run came first; but the first is older and gets it. */
+	assert_int_equal(status_of(sim, other, second), VCMA_ST_OK);
+	assert_null(sim_answer(sim, vm, first));
 	assert_null(sim_answer(sim, vm, third));
 	sim_obey(sim, 0);
 	sim_scrub(sim);
 	assert_int_equal(status_of(sim, vm, first), VCMA_ST_OK);
-	assert_int_equal(status_of(sim, other, second), VCMA_ST_OK);
 	assert_null(sim_answer(sim, vm, third));
 	sim_ack(sim, sim_answer(sim, other, second));
 	/* It does not make one plan after the other, but will soon. */
@@ -479,6 +511,30 @@ static void small_request_reclaims_a_chunk(void **state)
 	sim_free(sim);
 }
 
+/* Several small requests at once: what one of them has asked for is enough for all. */
+static void small_requests_share_a_chunk(void **state)
+{
+	struct core_vm *holder, *vm;
+	struct sim *sim = full_pool(4, &holder, &vm);
+	uint32_t sequence[9], i;
+
+	(void)state;
+	for (i = 0; i < 9; i++)
+		sequence[i] = sim_ask(sim, vm, 2 * MIB);
+	assert_int_equal(sim->reclaims, 2);
+	assert_int_equal(sim_vm_record(sim, vm).charged, 2 * CHUNK);
+	/* The first gives up, and with it the claim that others count on. */
+	assert_int_equal(core_cancel(sim->core, vm, sequence[0], sim->now), 0);
+	sim_check(sim);
+	sim_obey(sim, 1);
+	sim_scrub(sim);
+	for (i = 1; i < 9; i++)
+		assert_int_equal(status_of(sim, vm, sequence[i]), VCMA_ST_OK);
+	assert_int_equal(sim_vm_record(sim, vm).charged, CHUNK);
+	assert_int_equal(sim->reclaims, 2);
+	sim_free(sim);
+}
+
 /* More leases than one order can name. */
 static void many_leases_in_the_way(void **state)
 {
@@ -511,6 +567,7 @@ int main(void)
 		cmocka_unit_test(deadline_gives_back_what_was_reserved),
 		cmocka_unit_test(served_elsewhere_meanwhile),
 		cmocka_unit_test(oldest_first),
+		cmocka_unit_test(claims_last),
 		cmocka_unit_test(holder_without_connection),
 		cmocka_unit_test(requester_without_connection),
 		cmocka_unit_test(missing_pages),
@@ -519,6 +576,7 @@ int main(void)
 		cmocka_unit_test(pool_changed_once),
 		cmocka_unit_test(from_home_to_shared),
 		cmocka_unit_test(small_request_reclaims_a_chunk),
+		cmocka_unit_test(small_requests_share_a_chunk),
 		cmocka_unit_test(many_leases_in_the_way),
 	};
 
