@@ -8,8 +8,9 @@
  * at most.  It ends when all of them have been released, when the VM says
  * RECLAIM_DONE, when its deadline has passed, or with the connection.  What is
  * not released by then stays with its holder and counts as refused (unless the
- * connection was lost); requests that wait for it look elsewhere.  Orders do not know who waits: a request
- * knows its run, and a lease in that run is either in an order or refused.
+ * connection was lost); requests that wait for it look elsewhere.  Orders do
+ * not know who waits: a request knows its run, and a lease in that run is
+ * either in an order or refused.
  *
  * Only leases that touch no home chunk are ever in an order (I7).
  */

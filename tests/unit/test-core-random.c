@@ -54,7 +54,7 @@ struct model {
 	uint32_t nr_requests;
 	bool connected[NR_VMS];
 	uint32_t seen_answers, seen_reclaims;
-	uint32_t grants, refusals, granted_late, obeyed;
+	uint32_t grants, refusals, obeyed;
 	bool may_be_bad;
 	uint64_t guarantee[NR_VMS];
 };
