@@ -98,12 +98,13 @@ counts()
 	guest alpha 'echo 1 >$(vcma_dir)/release_idle'
 	wait_until 100 leases_gone alpha
 	qemu=$(guest_ctl alpha --pid)
-	printf 'qemu: %s descriptors, %s granules mapped, %s files mapped; vcmad: %s descriptors, %s mappings; %s\n' \
+	printf 'qemu: %s descriptors, %s granules mapped, %s files mapped; vcmad: %s descriptors, %s mappings, %s huge pages\n' \
 		"$(find "/proc/$qemu/fd" -mindepth 1 | wc -l)" \
 		"$(grep -c memfd:vcma "/proc/$qemu/maps")" \
 		"$(awk '$6 ~ /^\//' "/proc/$qemu/maps" | wc -l)" \
 		"$(find "/proc/$vcmad_pid/fd" -mindepth 1 | wc -l)" "$(wc -l <"/proc/$vcmad_pid/maps")" \
-		"$(grep -E '^HugePages_(Total|Free|Rsvd)' /proc/meminfo | tr -d ' ' | tr '\n' ' ')"
+		"$(find "/proc/$vcmad_pid/fd" -lname '/memfd:vcma*' -exec stat -L -c %b {} + |
+			awk '{ blocks += $1 } END { print blocks / 4096 }')"
 	vcmactl pools --json | grep -v -e scrubbed -e reclaimed -e refused
 }
 

@@ -360,8 +360,9 @@ check_eq()
 # must COMMAND...: what the rest of the case cannot do without
 must()
 {
-	"$@" && return
+	"$@" >"$run/must" 2>&1 && return
 	point 'not ok' "set-up: $*"
+	sed 's/^/# /' "$run/must"
 	[ ! -s "$logs/vcmad.log" ] || tail -n 15 "$logs/vcmad.log" | sed 's/^/# vcmad: /'
 	done_testing
 	exit 1
