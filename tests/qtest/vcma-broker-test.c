@@ -219,10 +219,12 @@ static void test_pool_changed(void)
 static void test_killed(void)
 {
     gint64 deadline = vcma_deadline();
+    g_autofree char *qemu = NULL;
     uint16_t status;
     VcmaTest t;
 
     vcma_test_init(&t);
+    qemu = g_strdup_printf("%d", vcma_qemu_pid(t.b));
     g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(8)), ==, VIRTIO_CMA_S_OK);
     g_assert_cmpuint(vcma_plug(t.d, MiB_(8), MiB_(8)), ==, VIRTIO_CMA_S_OK);
     vcma_poke(t.d, 0, 0x77);
@@ -237,6 +239,8 @@ static void test_killed(void)
     g_assert_cmphex(vcma_peek(t.d, MiB_(8)), ==, 0x88);
     g_assert_cmphex(vcma_peek(t.d, MiB_(32)), ==, ~0ull);
     g_assert_cmpuint(vcma_state(t.d, 0, MiB_(16)), ==, VIRTIO_CMA_PLUGGED);
+    /* A new vcmad would not know what this process holds: it says so. */
+    vcma_broker_refuses(t.b, qemu);
     /* What the guest gives up it cannot reach, broker or not. */
     g_assert_cmpuint(vcma_unplug(t.d, 0, MiB_(8)), ==, VIRTIO_CMA_S_OK);
     g_assert_cmphex(vcma_peek(t.d, 0), ==, ~0ull);

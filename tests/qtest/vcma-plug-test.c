@@ -300,6 +300,62 @@ static void test_state(void)
     vcma_test_fini(&t);
 }
 
+/* A stopped VM sees no answer; all come when it goes on. */
+static void test_stopped(void)
+{
+    VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 1 };
+    gint64 deadline = vcma_deadline();
+    int waits, comes, state;
+    struct vcma_op_vm vm;
+    VcmaReply reply;
+    VcmaPeer *p;
+    VcmaTest t;
+
+    vcma_test_init(&t);
+    p = vcma_peer_new(t.b, "beta");
+    for (int i = 0; i < 4; i++) {
+        g_assert_cmpuint(vcma_peer_lease(p, MiB_(16)), ==, VCMA_ST_OK);
+    }
+    vcma_range(&req.range[0], 1, 0, MiB_(4));
+    waits = vcma_send(t.d, &req);
+    do {
+        vcma_nap(deadline, "the request to wait at the broker");
+        vcma_op_get_vm(t.b, "alpha", &vm);
+    } while (!le32_to_cpu(vm.nr_waiting));
+    qtest_qmp_assert_success(t.qs->qts, "{ 'execute': 'stop' }");
+    vcma_range(&req.range[0], 1, MiB_(4), MiB_(4));
+    comes = vcma_send(t.d, &req);
+    req.type = VIRTIO_CMA_REQ_STATE;
+    state = vcma_send(t.d, &req);
+    vcma_peer_release(p, p->lease_id);
+    vcma_op_wait_leases(t.b, "alpha", 1);
+    g_usleep(50000);
+    g_assert_false(vcma_is_done(t.d, waits));
+    g_assert_false(vcma_is_done(t.d, comes));
+    g_assert_false(vcma_is_done(t.d, state));
+    qtest_qmp_assert_success(t.qs->qts, "{ 'execute': 'cont' }");
+    vcma_collect(t.d, waits, &reply);
+    g_assert_cmpuint(reply.status, ==, VIRTIO_CMA_S_OK);
+    vcma_collect(t.d, comes, &reply);
+    g_assert_cmpuint(reply.status, ==, VIRTIO_CMA_S_OK);
+    vcma_collect(t.d, state, &reply);
+    g_assert_cmpuint(reply.status, ==, VIRTIO_CMA_S_OK);
+    vcma_peer_free(p);
+    vcma_test_fini(&t);
+}
+
+/* Another device id, for a guest that uses ours for something else. */
+static void test_virtio_id(void)
+{
+    VcmaTest t;
+
+    vcma_test_init_vms(&t, NULL, NULL, "addr=04.0,virtio-id=50");
+    g_assert_cmphex(qpci_config_readw(t.d->pci->pdev, PCI_DEVICE_ID), ==,
+                    0x1040 + 50);
+    g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(2)), ==, VIRTIO_CMA_S_OK);
+    vcma_test_fini(&t);
+}
+
 static void test_root_port(void)
 {
     VcmaTest t = { .b = vcma_broker_new(NULL) };
@@ -390,6 +446,8 @@ int main(int argc, char **argv)
     qtest_add_func("vcma/plug/parallel", test_parallel);
     qtest_add_func("vcma/plug/unplug-all-waiting", test_unplug_all_waiting);
     qtest_add_func("vcma/plug/state", test_state);
+    qtest_add_func("vcma/plug/stopped", test_stopped);
+    qtest_add_func("vcma/plug/virtio-id", test_virtio_id);
     qtest_add_func("vcma/plug/root-port", test_root_port);
     qtest_add_func("vcma/plug/qom", test_qom);
     qtest_add_func("vcma/plug/no-leak", test_no_leak);

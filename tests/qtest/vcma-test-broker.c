@@ -29,7 +29,7 @@ static const struct vcma_client_ops no_ops;
 
 /* --- the daemon --- */
 
-static void die_with_parent(gpointer unused)
+static void die_with_parent(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
@@ -62,30 +62,35 @@ VcmaBroker *vcma_broker_prepare(const char *vms)
     return b;
 }
 
-void vcma_broker_start(VcmaBroker *b)
+static void spawn(VcmaBroker *b)
 {
     const char *vcmad = g_getenv("VCMA_VCMAD");
-    g_autofree char *socket = vcma_broker_socket(b, "vcmad");
-    gint64 deadline = vcma_deadline();
     int log;
 
     if (!vcmad) {
         g_error("VCMA_VCMAD is not set: give it the path of vcmad");
     }
-    log = open(b->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log = open(b->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     g_assert_cmpint(log, >=, 0);
     b->pid = fork();
     g_assert_cmpint(b->pid, >=, 0);
     if (!b->pid) {
-        die_with_parent(NULL);
+        die_with_parent();
         dup2(log, 1);
         dup2(log, 2);
         execl(vcmad, vcmad, "--config", b->config, "--run-dir", b->dir, NULL);
         _exit(127);
     }
     close(log);
-    qtest_add_abrt_handler(kill_on_abort, b);
+}
 
+void vcma_broker_start(VcmaBroker *b)
+{
+    g_autofree char *socket = vcma_broker_socket(b, "vcmad");
+    gint64 deadline = vcma_deadline();
+
+    spawn(b);
+    qtest_add_abrt_handler(kill_on_abort, b);
     for (;;) {
         struct vcma_client *c = vcma_client_new(&no_ops, NULL);
         int r = vcma_client_connect(c, socket, "qtest", 0);
@@ -104,6 +109,25 @@ void vcma_broker_start(VcmaBroker *b)
         }
         vcma_nap(deadline, "vcmad's operator socket");
     }
+}
+
+/* vcmad does not start, and says @text. */
+void vcma_broker_refuses(VcmaBroker *b, const char *text)
+{
+    gint64 deadline = vcma_deadline();
+    g_autofree char *said = NULL;
+    int status;
+
+    spawn(b);
+    while (waitpid(b->pid, &status, WNOHANG) != b->pid) {
+        vcma_nap(deadline, "vcmad to refuse to start");
+    }
+    b->pid = 0;
+    g_assert_true(g_file_get_contents(b->log, &said, NULL, NULL));
+    g_test_message("vcmad said: %s", said);
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), !=, 0);
+    g_assert_nonnull(strstr(said, text));
 }
 
 VcmaBroker *vcma_broker_new(const char *vms)
@@ -341,7 +365,7 @@ void vcma_qemu_refuses(const char *args, const char *text, const char *text2)
     pid = fork();
     g_assert_cmpint(pid, >=, 0);
     if (!pid) {
-        die_with_parent(NULL);
+        die_with_parent();
         execl("/bin/sh", "sh", "-c", cmd, NULL);
         _exit(127);
     }

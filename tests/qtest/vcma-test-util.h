@@ -56,6 +56,7 @@ typedef struct VcmaBroker {
 
 VcmaBroker *vcma_broker_prepare(const char *vms);
 void vcma_broker_start(VcmaBroker *b);
+void vcma_broker_refuses(VcmaBroker *b, const char *text);
 VcmaBroker *vcma_broker_new(const char *vms);
 void vcma_broker_kill(VcmaBroker *b, int sig);
 void vcma_broker_free(VcmaBroker *b);
