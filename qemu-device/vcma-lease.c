@@ -238,6 +238,10 @@ void vcma_lease_drop(VcmaLease **lease, unsigned int count)
     VcmaWindow *drain = NULL;
     unsigned int i;
 
+    if (!count) {
+        return;
+    }
+    vcma_window_drain_soon();
     memory_region_transaction_begin();
     for (i = 0; i < count; i++) {
         if (lease[i]->state == VCMA_LEASE_PLUGGED) {

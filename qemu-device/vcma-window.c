@@ -18,11 +18,14 @@
  * lease that somebody still holds after device_del lies in its reservation.
  *
  * A lease that was taken out is DRAINING until the last reference drops.
- * Flat views drop theirs in an RCU callback, and QEMU's RCU thread waits up to
- * 50 ms for VCMA_RCU_BATCH callbacks to come together.  So the window adds as
- * many after those of the flat views, which makes the batch full; the last
- * one looks at the leases.  What is held longer (I/O under way) is found by a
- * timer with a growing delay.
+ * Flat views drop theirs in an RCU callback, and QEMU's RCU thread sleeps up
+ * to 50 ms until VCMA_RCU_BATCH callbacks have come together.  So as many are
+ * added: before the memory transaction, to wake the thread (it then waits
+ * for the big lock, which its callbacks need), and after it, so that it finds
+ * a full batch at once.  A ring cache holds its view until its own callback,
+ * which makes a second one for the view: while leases are still held there
+ * are up to VCMA_RCU_ROUNDS batches.  What is held longer (I/O under way) is
+ * found by a timer with a growing delay.
  */
 #include "qemu/osdep.h"
 #include <sys/mman.h>
@@ -39,13 +42,15 @@
 #include "trace.h"
 
 #define VCMA_RCU_BATCH      30      /* RCU_CALL_MIN_SIZE of util/rcu.c */
+#define VCMA_RCU_ROUNDS     3
 #define VCMA_DRAIN_FIRST_MS 1
 #define VCMA_DRAIN_LAST_MS  100
 
 /* Callbacks that fill a batch of the RCU thread. */
 typedef struct VcmaNudge {
     struct rcu_head head[VCMA_RCU_BATCH];
-    VcmaWindow *window;
+    VcmaWindow *window;         /* a reference; NULL: only to wake it */
+    unsigned int rounds;
 } VcmaNudge;
 
 /* --- the empty window --- */
@@ -184,27 +189,65 @@ static void vcma_nudge_none(struct rcu_head *head)
 {
 }
 
-static void vcma_nudge_last(struct rcu_head *head)
-{
-    VcmaNudge *nudge = container_of(head, VcmaNudge, head[VCMA_RCU_BATCH - 1]);
+static void vcma_nudge_last(struct rcu_head *head);
 
-    qemu_bh_schedule(nudge->window->bh);
-    object_unref(OBJECT(nudge->window));
-    g_free(nudge);
-}
-
-void vcma_window_drain(VcmaWindow *w)
+static void vcma_nudge_go(VcmaNudge *nudge)
 {
-    VcmaNudge *nudge = g_new(VcmaNudge, 1);
     unsigned int i;
 
-    nudge->window = w;
-    object_ref(OBJECT(w));
     for (i = 0; i < VCMA_RCU_BATCH - 1; i++) {
         call_rcu1(&nudge->head[i], vcma_nudge_none);
     }
     call_rcu1(&nudge->head[i], vcma_nudge_last);
+}
 
+static bool vcma_window_is_held(VcmaWindow *w)
+{
+    VcmaLease *lease;
+
+    QTAILQ_FOREACH(lease, &w->leases, next) {
+        if (lease->state == VCMA_LEASE_DRAINING && OBJECT(lease)->ref > 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void vcma_nudge_last(struct rcu_head *head)
+{
+    VcmaNudge *nudge = container_of(head, VcmaNudge, head[VCMA_RCU_BATCH - 1]);
+
+    if (nudge->window) {
+        qemu_bh_schedule(nudge->window->bh);
+        if (--nudge->rounds && vcma_window_is_held(nudge->window)) {
+            vcma_nudge_go(nudge);
+            return;
+        }
+        object_unref(OBJECT(nudge->window));
+    }
+    g_free(nudge);
+}
+
+static void vcma_nudge(VcmaWindow *w)
+{
+    VcmaNudge *nudge = g_new(VcmaNudge, 1);
+
+    nudge->window = w;
+    nudge->rounds = VCMA_RCU_ROUNDS;
+    if (w) {
+        object_ref(OBJECT(w));
+    }
+    vcma_nudge_go(nudge);
+}
+
+void vcma_window_drain_soon(void)
+{
+    vcma_nudge(NULL);
+}
+
+void vcma_window_drain(VcmaWindow *w)
+{
+    vcma_nudge(w);
     w->delay_ms = VCMA_DRAIN_FIRST_MS;
     timer_mod(w->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + w->delay_ms);
 }

@@ -96,6 +96,8 @@ VcmaLease *vcma_window_find(VcmaWindow *w, uint64_t offset, uint64_t size);
 /* Leases in any state. */
 unsigned int vcma_window_leases(const VcmaWindow *w);
 
+/* Leases will be DRAINING in a moment. */
+void vcma_window_drain_soon(void);
 /* Leases have become DRAINING: get rid of them soon. */
 void vcma_window_drain(VcmaWindow *w);
 
