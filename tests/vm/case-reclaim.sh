@@ -34,7 +34,7 @@ check_eq "192 MiB are charged" "$(charged_mib alpha)" 192
 check "in use, nothing is taken from it" guest beta \
 	'echo 1000 >/sys/module/virtio_cma/parameters/deadline_ms; ! t alloc 0 67108864'
 check "its patterns are intact" guest alpha 'for i in $(seq 0 10); do t check $i 77 || exit 1; done'
-guest beta 'echo 10000 >/sys/module/virtio_cma/parameters/deadline_ms' 
+guest beta 'echo 10000 >/sys/module/virtio_cma/parameters/deadline_ms'
 check "it goes idle" guest alpha 't freeall'
 must guest alpha 'stress() {
 		while [ ! -e /run/stop ]; do
