@@ -39,7 +39,11 @@
 #define VIRTIO_CMA_LEASES_LIMIT     4096
 #define VIRTIO_CMA_LEASE_SIZE       (32 * MiB)
 #define VIRTIO_CMA_GRANULE          (2 * MiB)   /* if nobody says otherwise */
-#define VIRTIO_CMA_DMA32_LIMIT      (512 * MiB) /* of the hole below 4 GiB */
+/*
+ * Of the hole below 4 GiB, about 1 GiB on a PC.  With a BAR of 512 MiB behind a
+ * root port SeaBIOS finds no room and stops.
+ */
+#define VIRTIO_CMA_DMA32_LIMIT      (256 * MiB)
 
 /* --- leases --- */
 
