@@ -26,9 +26,7 @@ static struct vcma_dev *to_vcma(struct device *dev)
 	return dev_to_virtio(dev)->priv;
 }
 
-/**
- * struct totals - sums over all windows, of one moment
- */
+/* Sums over all windows, of one moment. */
 struct totals {
 	unsigned int leases, idle_leases, ranges;
 	u64 lease_bytes, idle_bytes, range_bytes;
@@ -126,7 +124,7 @@ static ssize_t release_idle_store(struct device *dev, struct device_attribute *a
 		return err;
 	if (yes) {
 		bytes = vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
-		pr_info("%llu MiB given back by hand\n", bytes >> 20);
+		pr_debug("%llu MiB given back by hand\n", bytes >> 20);
 	}
 	return count;
 }

@@ -195,6 +195,16 @@ struct vcma_choice {
  *	but with GFP_ATOMIC, or take another lock.
  * @ready: ranges may be placed and leases plugged; false before probe has
  *	ended, while the system sleeps, and after remove
+ * @nr_ranges: ranges in all leases
+ * @plugs: leases that the host has given
+ * @reclaimed_bytes: what it has got back
+ * @refused_size: of the latest allocation that it had no lease for
+ * @refused_status: and why; VIRTIO_CMA_S_OK: there was none
+ * @backoff: a refusal is fresh: no new leases for small requests
+ * @backoff_until: in jiffies
+ * @allocs: of all clients, served
+ * @fallbacks: of all clients, served by the kernel's own allocator
+ * @failures: of all clients, not served at all
  * @refill_work: gets a lease in the place of a caller who could not wait for it
  * @refill_want: what that caller wanted
  * @refill_choice: and could use
@@ -229,15 +239,14 @@ struct vcma_dev {
 	unsigned int nr_ranges;
 	u64 plugs;
 	u64 reclaimed_bytes;
-	u64 refused_size;	/* of the latest PLUG that was refused */
-	u16 refused_status;	/* and why; VIRTIO_CMA_S_OK: none was */
-	unsigned long backoff_until;	/* jiffies; small PLUGs not before that */
+	u64 refused_size;
+	u16 refused_status;
 	bool backoff;
+	unsigned long backoff_until;
 	struct work_struct refill_work;
 	struct vcma_want refill_want;
 	struct vcma_choice refill_choice;
 
-	/* Of all clients. */
 	atomic64_t allocs;
 	atomic64_t fallbacks;
 	atomic64_t failures;
@@ -263,11 +272,17 @@ struct vcma_dev {
  * @ops: ours, one set a client: where @prev has no function there is none
  * @shadow: for clients without @prev: a device that never was registered, with
  *	the client's masks and no ops, so that the kernel maps directly for it
+ * @shadow_mask: the shadow's streaming mask
  * @leaving: its driver is gone; detach it when its last range is freed
  * @swept: generation of the sweep that has looked at it
  * @lock: protects @ranges and the counters below it.  Taken in any context;
  *	nobody holding it may wait or take another lock.
  * @ranges: by address
+ * @nr_ranges: how many
+ * @range_bytes: and how large
+ * @allocs: allocations served
+ * @fallbacks: served by the kernel's own allocator
+ * @failures: not served at all
  */
 struct vcma_client {
 	struct list_head node;
