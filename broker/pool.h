@@ -5,6 +5,7 @@
 #ifndef VCMA_BROKER_POOL_H
 #define VCMA_BROKER_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backing.h"
@@ -24,14 +25,16 @@ struct scrubber;
  * @pfn: its page; never changes
  * @pool: it belongs to
  * @core: the core's granule; set when the core first hands it over
- * @missing: the latest attempt to get its page back failed (for the log)
+ * @found: @file is its page, found while it waited for the scrubber; goes with @file
+ * @misses: attempts in a row that did not get its page back; goes with @file
  */
 struct granule {
 	struct granule_file file;
 	uint64_t pfn;
 	struct pool *pool;
 	struct core_granule *core;
-	bool missing;
+	bool found;
+	unsigned int misses;
 };
 
 struct pool {

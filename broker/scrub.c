@@ -16,6 +16,7 @@
  *	inside, and no system call but the eventfd's is made
  * @wake: a job came, or @stopping
  * @event: eventfd, raised while there are results
+ * @deep_next: when many pages may be looked at again; the thread's own
  */
 struct scrubber {
 	struct pool *pool;
@@ -26,6 +27,7 @@ struct scrubber {
 	GQueue results;		/* struct scrub_result * */
 	bool stopping;
 	int event;
+	uint64_t deep_next;
 };
 
 static void push_result(struct scrubber *s, const struct scrub_result *r)
@@ -40,24 +42,62 @@ static void push_result(struct scrubber *s, const struct scrub_result *r)
 	(void)n;
 }
 
-/* What is no granule's of this pool goes back at once. */
-static void drop_held(struct scrubber *s, struct granule_file *held, unsigned int n)
+/**
+ * scrubber_offer - a page turned up: is it that of a granule that waits here?
+ * @s: the scrubber
+ * @found: taken over if so
+ *
+ * Return: true if it was taken over.
+ */
+bool scrubber_offer(struct scrubber *s, const struct granule_file *found)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		if (pool_find(s->pool, held[i].pfn))
-			push_result(s, &(struct scrub_result){ .found = held[i] });
-		else
-			granule_file_close(&held[i]);
+	bool taken = false;
+
+	g_mutex_lock(&s->lock);
+	for (const GList *l = s->jobs.head; l && !taken; l = l->next) {
+		struct granule *g = l->data;
+
+		if (g->pfn != found->pfn || g->file.fd >= 0)
+			continue;
+		g->file = *found;
+		g->found = true;
+		taken = true;
+	}
+	g_mutex_unlock(&s->lock);
+	return taken;
+}
+
+/* To whom it belongs: a granule that waits, one in quarantine, or somebody else. */
+static void drop_held(struct scrubber *s, GArray *held)
+{
+	for (unsigned int i = 0; i < held->len; i++) {
+		struct granule_file *f = &g_array_index(held, struct granule_file, i);
+
+		if (!pool_find(s->pool, f->pfn))
+			granule_file_close(f);
+		else if (!scrubber_offer(s, f))
+			push_result(s, &(struct scrub_result){ .found = *f });
 	}
 }
 
+/* How many pages to look at for @g. */
+static unsigned int seek_depth(struct scrubber *s, const struct granule *g)
+{
+	uint64_t now = now_ms();
+
+	if (g->misses < SCRUB_DEEP_AFTER || now < s->deep_next)
+		return SCRUB_HOLD;
+	s->deep_next = now + SCRUB_DEEP_EVERY_MS;
+	return SCRUB_HOLD_DEEP;
+}
+
 /* Seek the page of @g in new files.  Under the section lock. */
-static enum core_scrub_result seek(struct scrubber *s, struct granule *g,
-				   struct granule_file *held, unsigned int *ret_held)
+static enum core_scrub_result seek(struct scrubber *s, struct granule *g, GArray *held)
 {
 	struct backing *b = s->pool->backing;
+	unsigned int depth = seek_depth(s, g);
 
-	while (*ret_held < SCRUB_HOLD_MAX) {
+	while (held->len < depth) {
 		struct granule_file f = { .fd = -1 };
 
 		if (b->ops->take(b, g->pfn, &f) < 0)
@@ -66,7 +106,7 @@ static enum core_scrub_result seek(struct scrubber *s, struct granule *g,
 			g->file = f;
 			return CORE_SCRUB_CLEAN;
 		}
-		held[(*ret_held)++] = f;
+		g_array_append_val(held, f);
 	}
 	return CORE_SCRUB_MISSING;
 }
@@ -75,19 +115,25 @@ static void scrub(struct scrubber *s, struct granule *g)
 {
 	struct backing *b = s->pool->backing;
 	struct scrub_result res = { .granule = g, .result = CORE_SCRUB_MISSING, .found.fd = -1 };
-	struct granule_file held[SCRUB_HOLD_MAX];
-	unsigned int n = 0;
+	GArray *held = g_array_new(FALSE, FALSE, sizeof(struct granule_file));
 
 	g_mutex_lock(&b->section);
-	if (g->file.fd >= 0 && b->ops->revoke(b, &g->file) < 0)
+	if (g->found)
+		res.result = CORE_SCRUB_CLEAN;
+	else if (g->file.fd >= 0 && b->ops->revoke(b, &g->file) < 0)
 		res.obstructed = true;
 	else if (g->file.fd >= 0) /* no backing does this but one that is made to fail in tests */
 		res.result = g->file.pfn == g->pfn ? CORE_SCRUB_CLEAN : CORE_SCRUB_MISSING;
 	else
-		res.result = seek(s, g, held, &n);
+		res.result = seek(s, g, held);
 	g_mutex_unlock(&b->section);
 
-	drop_held(s, held, n);
+	drop_held(s, held);
+	g_array_unref(held);
+	g->found = false;
+	res.misses = res.result == CORE_SCRUB_MISSING ? ++g->misses : g->misses;
+	if (res.result == CORE_SCRUB_CLEAN)
+		g->misses = 0;
 	push_result(s, &res);
 }
 

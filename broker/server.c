@@ -86,11 +86,12 @@ static void take_found(struct server *s, struct pool *pool, struct granule_file 
 	struct granule *g = cg ? core_granule_tag(cg) : NULL;
 
 	if (!g || g->file.fd >= 0) {
-		granule_file_close(found);
+		if (!scrubber_offer(pool->scrubber, found))
+			granule_file_close(found);
 		return;
 	}
 	g->file = *found;
-	g->missing = false;
+	g->misses = 0;
 	log_info("pool %s: PFN 0x%" G_GINT64_MODIFIER "x is back from quarantine", pool->name, g->pfn);
 	core_scrubbed(s->core, cg, CORE_SCRUB_CLEAN, now_ms());
 }
@@ -113,12 +114,11 @@ static gboolean on_scrubbed(gint fd, GIOCondition condition, gpointer data)
 			continue;
 		}
 		/* A retry that fails again is no news. */
-		if (r.result == CORE_SCRUB_MISSING && !r.granule->missing)
+		if (r.result == CORE_SCRUB_MISSING && r.misses == 1)
 			log_missing(r.granule, r.obstructed);
-		else if (r.result == CORE_SCRUB_CLEAN && r.granule->missing)
+		else if (r.result == CORE_SCRUB_CLEAN && r.misses)
 			log_info("pool %s: PFN 0x%" G_GINT64_MODIFIER "x is back from quarantine",
 				 src->pool->name, r.granule->pfn);
-		r.granule->missing = r.result == CORE_SCRUB_MISSING;
 		core_scrubbed(src->server->core, r.granule->core, r.result, now_ms());
 	}
 	server_turn(src->server);

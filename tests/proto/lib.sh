@@ -98,7 +98,7 @@ stop_vcmad() {
 
 answer() {	# peer: its next line
 	local text
-	if read -r -t 30 -u "${peer_out[$1]}" text; then
+	if read -r -t 90 -u "${peer_out[$1]}" text; then
 		echo "$text"
 	else
 		echo "no answer from peer $1"

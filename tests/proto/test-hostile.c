@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -254,6 +255,7 @@ static void start(struct daemon *d, const char *pool)
 		char log[96];
 		int fd;
 
+		prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that fails leaves nothing behind */
 		snprintf(log, sizeof(log), "%s/log", d->dir);
 		fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 		dup2(fd, 2);

@@ -31,7 +31,9 @@ test-core-share-objs := tests/unit/test-core-share.o $(core-sim-objs)
 test-core-random-objs := tests/unit/test-core-random.o $(core-sim-objs)
 
 # --- daemon ---
-unit_tests += test-config test-record test-backing
+unit_tests += test-config test-record test-backing test-scrub
+test-scrub-objs := tests/unit/test-scrub.o broker/scrub.o
+test-scrub-libs = $(GLIB_LIBS)
 test-config-objs := tests/unit/test-config.o broker/config.o broker/config_check.o \
 	broker/backing.o broker/backing_hugetlb.o broker/backing_memfd.o broker/log.o \
 	broker/size.o broker/chunk_select.o
