@@ -49,6 +49,10 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
 	bar = le32_to_cpu(w.bar);
 	offset = le64_to_cpu(w.offset);
 
+	if (!win->id) {
+		pr_err("window %u of %u is called 0\n", i + 1, vcma->nr_windows);
+		return -EINVAL;
+	}
 	if (le32_to_cpu(w.flags) || le16_to_cpu(w.bank)) {
 		pr_err("window %u: flags %#x, bank %u: this driver knows neither\n",
 		       win->id, le32_to_cpu(w.flags), le16_to_cpu(w.bank));
@@ -103,21 +107,18 @@ int vcma_windows_init(struct vcma_dev *vcma)
 
 	for (i = 0; i < vcma->nr_windows; i++) {
 		err = window_init(vcma, &vcma->win[i], i);
-		if (err)
-			goto out_unclaim;
-		for (k = 0; k < i; k++) {
-			if (vcma->win[k].id != vcma->win[i].id)
-				continue;
-			pr_err("two windows are called %u\n", vcma->win[i].id);
-			err = -EINVAL;
-			goto out_unclaim;
+		for (k = 0; !err && k < i; k++) {
+			if (vcma->win[k].id == vcma->win[i].id) {
+				pr_err("two windows are called %u\n", vcma->win[i].id);
+				err = -EINVAL;
+			}
+		}
+		if (err) {
+			vcma_windows_unclaim(vcma);
+			return err;
 		}
 	}
 	return 0;
-
-out_unclaim:
-	vcma_windows_unclaim(vcma);
-	return err;
 }
 
 /**
