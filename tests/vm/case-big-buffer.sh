@@ -71,6 +71,13 @@ t "NORMAL comes first, even with room in DMA32" 'alloc 1 16777216 64'
 dma=$(guest alpha 't info 1' | sed -n 's/.*dma=\([^ ]*\).*/\1/p')
 between "as its address shows" "$dma" "$normal_base" "$((normal_base + (1 << 30) - 1))"
 
+# --- a lease that is used again
+
+plugs=$(guest alpha 'vcma plugs')
+t "a buffer with a pattern is freed, and taken again" 'fill 1 9 && t free 1 && t alloc 1 16777216 64'
+t "it is zero" 'zero 1'
+check_eq "in a lease that was there" "$(guest alpha 'vcma plugs')" "$plugs"
+
 # --- fallback, strict
 
 fallbacks=$(guest alpha 'vcma fallbacks')
