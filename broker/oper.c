@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "conn.h"
@@ -284,11 +283,14 @@ static void peer_add(struct oper *o, int fd)
 static gboolean on_accept(gint fd, GIOCondition condition, gpointer data)
 {
 	struct oper *o = data;
-	int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int c = listener_accept(&o->listener);
 
+	(void)fd;
 	(void)condition;
 	if (c >= 0)
 		peer_add(o, c);
+	else if (c == -EMFILE)
+		log_peer(&o->rate, G_LOG_LEVEL_WARNING, "operator socket: connection refused: too many open files");
 	server_turn(o->server);
 	return G_SOURCE_CONTINUE;
 }
@@ -301,6 +303,7 @@ int oper_new(struct server *s, const char *path, struct oper **ret_oper, char **
 
 	o->server = s;
 	o->listener.fd = -1;
+	o->listener.spare = -1;
 	o->peers = g_ptr_array_new_with_free_func(peer_free);
 	o->waiters = g_ptr_array_new_with_free_func(g_free);
 	log_rate_init(&o->rate, now_ms());

@@ -13,6 +13,7 @@
  * beyond what a busy machine has in pieces.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +27,9 @@
 #include "size.h"
 #include "util.h"
 
-#define HARVEST_MIN	1024
-#define GRANULE_PFNS	(BACKING_GRANULE >> BACKING_PFN_SHIFT)
+#define HARVEST_MIN		1024
+#define DESCRIPTORS_RESERVED	256
+#define GRANULE_PFNS		(BACKING_GRANULE >> BACKING_PFN_SHIFT)
 
 /* What has been taken so far, and which of it would be kept. */
 struct harvest {
@@ -82,17 +84,20 @@ static int harvest_take(struct harvest *h, struct backing *b, uint32_t upto, uin
 	return 0;
 }
 
-/* How many descriptors this process may still open. */
+/*
+ * How many descriptors this process may still open, without those for peers.
+ * The lowest that is free says how many are open: none is closed before this.
+ */
 static uint32_t descriptors_left(void)
 {
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	uint64_t used = fd < 0 ? UINT32_MAX : (uint64_t)fd + DESCRIPTORS_RESERVED;
 	struct rlimit lim;
-	uint64_t reserve = 256;
 
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+	fd_close(&fd);
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur <= used)
 		return 0;
-	if (lim.rlim_cur == RLIM_INFINITY || lim.rlim_cur > UINT32_MAX)
-		return UINT32_MAX;
-	return lim.rlim_cur > reserve ? (uint32_t)(lim.rlim_cur - reserve) : 0;
+	return (uint32_t)MIN(lim.rlim_cur - used, UINT32_MAX);
 }
 
 static void read_number(const char *path, uint64_t *ret)

@@ -6,7 +6,6 @@
 #include <glib-unix.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "config.h"
 #include "pool.h"
@@ -78,12 +77,13 @@ static gboolean on_accept(gint fd, GIOCondition condition, gpointer data)
 {
 	struct vm *vm = data;
 
+	(void)fd;
 	(void)condition;
 	for (unsigned int i = 0; i < PEERS_MAX; i++) {
-		int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int c = listener_accept(&vm->listener);
 
 		if (c < 0) {
-			if (errno == EMFILE || errno == ENFILE)
+			if (c == -EMFILE)
 				log_peer(&vm->rate, G_LOG_LEVEL_WARNING,
 					 "%s: connection refused: too many open files", vm->cfg->name);
 			break;
@@ -111,6 +111,7 @@ struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool)
 	vm->cfg = config_vm(s->cfg, index);
 	vm->pool = pool;
 	vm->listener.fd = -1;
+	vm->listener.spare = -1;
 	vm->pidfd = -1;
 	vm->peers = g_ptr_array_new_with_free_func(peer_free);
 	vm->requests = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
