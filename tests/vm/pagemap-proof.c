@@ -50,7 +50,6 @@ struct mapping {
 /* Guest-physical memory that is made of granules, and what is behind it. */
 struct lease {
 	const char *vm;
-	char region[64];
 	uint64_t gpa, size, hva;
 	uint64_t pfn, last_pfn;
 	bool present, contiguous;
@@ -279,7 +278,6 @@ static void read_leases(struct vm *vm, struct proof *proof, const char *granule_
 	struct lease *found = NULL;
 	size_t nr = 0;
 	char *line, *save = NULL;
-	bool system_memory = false, headed = false;
 
 	read_maps(vm, granule_file);
 	hmp(vm, "info mtree");
@@ -288,20 +286,9 @@ static void read_leases(struct vm *vm, struct proof *proof, const char *granule_
 		uint64_t end;
 		int at = 0;
 
-		/* A tree is headed by the names of all address spaces that it is for. */
-		if (*line != ' ') {
-			if (!headed)
-				system_memory = false;
-			headed = true;
-			system_memory |= !strcmp(line, "address-space: memory");
-			continue;
-		}
-		headed = false;
-		if (!system_memory ||
-		    sscanf(line, " %" SCNx64 "-%" SCNx64 " (prio %*d, ram): %n", &l.gpa, &end, &at) < 2 ||
+		if (sscanf(line, " %" SCNx64 "-%" SCNx64 " (prio %*d, ram): %n", &l.gpa, &end, &at) < 2 ||
 		    !at || !strncmp(line + at, "alias ", 6) || strstr(line, "[disabled]"))
 			continue;
-		snprintf(l.region, sizeof(l.region), "%.63s", line + at);
 		l.size = end - l.gpa + 1;
 		found = grow(found, nr, sizeof(l));
 		found[nr++] = l;
@@ -311,6 +298,9 @@ static void read_leases(struct vm *vm, struct proof *proof, const char *granule_
 	for (size_t i = 0; i < nr; i++) {
 		struct lease *l = &found[i];
 
+		/* What is behind a bridge, say, is printed several times. */
+		if (i && l->gpa == found[i - 1].gpa && l->size == found[i - 1].size)
+			continue;
 		l->hva = gpa_to_hva(vm, l->gpa);
 		if (l->hva == NO_ADDR || !is_granules(vm, l->hva, l->size))
 			continue;
