@@ -98,7 +98,7 @@ static int set_access(struct listener *l, uid_t uid, gid_t gid, mode_t mode)
 int listener_open(struct listener *l, const char *path, uid_t uid, gid_t gid, mode_t mode,
 		  char **ret_error)
 {
-	struct listener new = { .fd = -1, .spare = -1 };
+	struct listener new = { .fd = -1 };
 	struct sockaddr_un addr;
 	int r = set_address(&addr, path);
 
@@ -113,7 +113,6 @@ int listener_open(struct listener *l, const char *path, uid_t uid, gid_t gid, mo
 		r = -errno;
 		goto fail;
 	}
-	new.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	new.path = g_strdup(path);
 	r = set_access(&new, uid, gid, mode);
 	if (r == 0 && listen(new.fd, LISTEN_BACKLOG) < 0)
@@ -127,11 +126,25 @@ int listener_open(struct listener *l, const char *path, uid_t uid, gid_t gid, mo
 
 fail:
 	fd_close(&new.fd);
-	fd_close(&new.spare);
 	g_free(new.path);
 	if (!*ret_error)
 		*ret_error = g_strdup_printf("%s: %s", path, g_strerror(-r));
 	return r;
+}
+
+void listener_watch(struct listener *l, GUnixFDSourceFunc fn, void *data)
+{
+	l->fn = fn;
+	l->data = data;
+	l->source = g_unix_fd_add(l->fd, G_IO_IN, fn, data);
+}
+
+static gboolean on_pause_over(gpointer data)
+{
+	struct listener *l = data;
+
+	listener_watch(l, l->fn, l->data);
+	return G_SOURCE_REMOVE;
 }
 
 int listener_accept(struct listener *l)
@@ -142,10 +155,8 @@ int listener_accept(struct listener *l)
 		return fd;
 	if (errno != EMFILE && errno != ENFILE)
 		return -EAGAIN;
-	fd_close(&l->spare);
-	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	fd_close(&fd);
-	l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	g_source_remove(l->source);
+	l->source = g_timeout_add(LISTENER_PAUSE_MS, on_pause_over, l);
 	return -EMFILE;
 }
 
@@ -153,9 +164,11 @@ void listener_close(struct listener *l)
 {
 	struct stat st;
 
+	if (l->source)
+		g_source_remove(l->source);
+	l->source = 0;
 	if (l->path && lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
 		unlink(l->path);
 	fd_close(&l->fd);
-	fd_close(&l->spare);
 	g_clear_pointer(&l->path, g_free);
 }

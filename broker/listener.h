@@ -5,23 +5,36 @@
 #ifndef VCMA_BROKER_LISTENER_H
 #define VCMA_BROKER_LISTENER_H
 
-#include <stdbool.h>
+#include <glib-unix.h>
 #include <sys/types.h>
 
+#define LISTENER_PAUSE_MS 1000
+
+/**
+ * struct listener - see above
+ * @path: of the socket file
+ * @dev: of the file that we made, as @ino: we remove no other
+ * @source: what watches the socket, or waits until it is watched again
+ * @fn: called when somebody connects
+ */
 struct listener {
 	int fd;
-	int spare;		/* given up for a moment when no descriptor is left */
 	char *path;
-	dev_t dev;		/* of the file that we made: we remove no other */
+	dev_t dev;
 	ino_t ino;
+	guint source;
+	GUnixFDSourceFunc fn;
+	void *data;
 };
 
 int listener_open(struct listener *l, const char *path, uid_t uid, gid_t gid, mode_t mode,
 		  char **ret_error);
+/* Call @fn from now on when somebody connects.  The listener does not move. */
+void listener_watch(struct listener *l, GUnixFDSourceFunc fn, void *data);
+
 /*
- * The next connection: a descriptor.  -EAGAIN: none.  -EMFILE: there was one, but no
- * descriptor for it; it has been closed, so that the socket does not stay
- * readable for ever.
+ * The next connection: a descriptor.  -EAGAIN: none.  -EMFILE: there is no descriptor
+ * for it; nobody is accepted for LISTENER_PAUSE_MS, so that the main loop does not spin.
  */
 int listener_accept(struct listener *l);
 /* Stop and remove the file, if it is still ours. */

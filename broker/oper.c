@@ -40,7 +40,6 @@ struct waiter {
 struct oper {
 	struct server *server;
 	struct listener listener;
-	guint accept_source;
 	GPtrArray *peers;
 	GPtrArray *waiters;
 	struct log_rate rate;
@@ -303,7 +302,6 @@ int oper_new(struct server *s, const char *path, struct oper **ret_oper, char **
 
 	o->server = s;
 	o->listener.fd = -1;
-	o->listener.spare = -1;
 	o->peers = g_ptr_array_new_with_free_func(peer_free);
 	o->waiters = g_ptr_array_new_with_free_func(g_free);
 	log_rate_init(&o->rate, now_ms());
@@ -314,7 +312,7 @@ int oper_new(struct server *s, const char *path, struct oper **ret_oper, char **
 		oper_free(o);
 		return r;
 	}
-	o->accept_source = g_unix_fd_add(o->listener.fd, G_IO_IN, on_accept, o);
+	listener_watch(&o->listener, on_accept, o);
 	*ret_oper = o;
 	return 0;
 }
@@ -323,8 +321,6 @@ void oper_free(struct oper *o)
 {
 	if (!o)
 		return;
-	if (o->accept_source)
-		g_source_remove(o->accept_source);
 	listener_close(&o->listener);
 	g_ptr_array_unref(o->waiters);
 	g_ptr_array_unref(o->peers);
@@ -334,9 +330,6 @@ void oper_free(struct oper *o)
 /* Clean shutdown. */
 void oper_stop(struct oper *o)
 {
-	if (o->accept_source)
-		g_source_remove(o->accept_source);
-	o->accept_source = 0;
 	listener_close(&o->listener);
 	for (unsigned int i = 0; i < o->peers->len; i++) {
 		struct oper_peer *p = g_ptr_array_index(o->peers, i);

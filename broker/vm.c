@@ -111,7 +111,6 @@ struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool)
 	vm->cfg = config_vm(s->cfg, index);
 	vm->pool = pool;
 	vm->listener.fd = -1;
-	vm->listener.spare = -1;
 	vm->pidfd = -1;
 	vm->peers = g_ptr_array_new_with_free_func(peer_free);
 	vm->requests = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
@@ -130,8 +129,6 @@ void vm_free(struct vm *vm)
 	if (!vm)
 		return;
 	vm_drop_grants(vm);
-	if (vm->accept_source)
-		g_source_remove(vm->accept_source);
 	listener_close(&vm->listener);
 	holder_forget(vm);
 	g_ptr_array_unref(vm->peers);
@@ -151,16 +148,13 @@ int vm_listen(struct vm *vm, char **ret_error)
 		g_free(err);
 		return r;
 	}
-	vm->accept_source = g_unix_fd_add(vm->listener.fd, G_IO_IN, on_accept, vm);
+	listener_watch(&vm->listener, on_accept, vm);
 	return 0;
 }
 
 /* Clean shutdown: no new peers, a GOODBYE to the old ones. */
 void vm_stop(struct vm *vm)
 {
-	if (vm->accept_source)
-		g_source_remove(vm->accept_source);
-	vm->accept_source = 0;
 	listener_close(&vm->listener);
 	for (unsigned int i = 0; i < vm->peers->len; i++) {
 		struct peer *p = g_ptr_array_index(vm->peers, i);

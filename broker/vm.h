@@ -80,7 +80,6 @@ struct vm {
 	struct core_vm *core;
 	uint64_t lease_max;
 	struct listener listener;
-	guint accept_source;
 	GPtrArray *peers;
 	struct peer *session;
 	struct process holder;
