@@ -178,6 +178,7 @@ static uint16_t virtio_cma_plug_one(VirtIOCMAReq *req, VirtIOCMARange *r,
                                     uint32_t deadline_ms)
 {
     VirtIOCMA *s = req->s;
+    const struct vcma_client_info *info = vcma_broker_info(s->broker);
     uint16_t status;
 
     if (!r->window || !vcma_plug_check(r->offset, r->size, r->window->size,
@@ -193,6 +194,9 @@ static uint16_t virtio_cma_plug_one(VirtIOCMAReq *req, VirtIOCMARange *r,
     }
     if (!vcma_broker_is_usable(s->broker)) {
         return VIRTIO_CMA_S_BROKER_AWAY;
+    }
+    if (r->size > info->lease_max) {
+        return VIRTIO_CMA_S_NO_RUN; /* another vcmad than at start */
     }
     if (!virtio_cma_block_migration(s)) {
         return VIRTIO_CMA_S_TRY_LATER;

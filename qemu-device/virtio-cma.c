@@ -29,6 +29,7 @@
 #include "hw/virtio/virtio-access.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
+#include "sysemu/kvm.h"
 #include "sysemu/reset.h"
 #include "sysemu/runstate.h"
 #include "sysemu/sysemu.h"
@@ -37,6 +38,7 @@
 
 #define VIRTIO_CMA_LEASES_DEFAULT   256
 #define VIRTIO_CMA_LEASES_LIMIT     4096
+#define VIRTIO_CMA_SLOTS_SPARE      64  /* of KVM, for the rest of the VM */
 #define VIRTIO_CMA_LEASE_SIZE       (32 * MiB)
 #define VIRTIO_CMA_GRANULE          (2 * MiB)   /* if nobody says otherwise */
 /*
@@ -288,6 +290,14 @@ static bool virtio_cma_check_sizes(VirtIOCMA *s, Error **errp)
     if (!s->max_leases || s->max_leases > VIRTIO_CMA_LEASES_LIMIT) {
         error_setg(errp, "property 'max-leases' has to be from 1 to %d",
                    VIRTIO_CMA_LEASES_LIMIT);
+        return false;
+    }
+
+    if (kvm_enabled() &&
+        s->max_leases + VIRTIO_CMA_SLOTS_SPARE > kvm_get_max_memslots()) {
+        error_setg(errp, "property 'max-leases': KVM has %d memory slots on "
+                   "this host; use at most %d", kvm_get_max_memslots(),
+                   kvm_get_max_memslots() - VIRTIO_CMA_SLOTS_SPARE);
         return false;
     }
 
