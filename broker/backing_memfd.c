@@ -61,6 +61,10 @@ static int memfd_inspect(struct backing *b, const struct granule_file *f, uint64
 	    (uint64_t)st.st_blocks * 512 < BACKING_GRANULE)
 		return -ENXIO;
 	*ret_pfn = f->pfn;
+#ifdef VCMA_TEST_FAULTS
+	if (test_fault == TEST_FAULT_MOVED)
+		*ret_pfn += BACKING_GRANULE >> BACKING_PFN_SHIFT;
+#endif
 	return 0;
 }
 

@@ -14,6 +14,7 @@ enum test_fault {
 	TEST_FAULT_NONE,
 	TEST_FAULT_PUNCH,	/* revoke by punching a hole, use the file again */
 	TEST_FAULT_NO_TRUNCATE,	/* revoke by closing our descriptor only */
+	TEST_FAULT_MOVED,	/* memfd: no page is where it was when it was taken */
 };
 
 static enum test_fault test_fault;
@@ -24,6 +25,8 @@ static int test_fault_set(const char *name)
 		test_fault = TEST_FAULT_PUNCH;
 	else if (!strcmp(name, "no-truncate"))
 		test_fault = TEST_FAULT_NO_TRUNCATE;
+	else if (!strcmp(name, "moved"))
+		test_fault = TEST_FAULT_MOVED;
 	else
 		return -EINVAL;
 	return 0;

@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 		code = EXIT_CONFIG;
 #ifdef VCMA_TEST_FAULTS
 	} else if (o.fault && test_fault_set(o.fault) < 0) {
-		fprintf(stderr, "vcmad: --test-fault: punch or no-truncate\n");
+		fprintf(stderr, "vcmad: --test-fault: punch, no-truncate or moved\n");
 		code = EXIT_CONFIG;
 #endif
 	} else if (o.version) {

@@ -51,7 +51,7 @@ int options_parse(struct options *o, int *argc, char ***argv, char **ret_error)
 		  NULL },
 #ifdef VCMA_TEST_FAULTS
 		{ "test-fault", 0, 0, G_OPTION_ARG_STRING, &o->fault,
-		  "Make a mistake on purpose: punch or no-truncate", "FAULT" },
+		  "Make a mistake on purpose: punch, no-truncate or moved", "FAULT" },
 #endif
 		{ NULL },
 	};

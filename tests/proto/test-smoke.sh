@@ -77,4 +77,14 @@ is 'a clean end' "$vcmad_code" 0
 is 'nothing is left behind' "$(ls -A "$dir/run" 2>&1)" '*No such file*'
 is 'the peer was told' "$(tell alpha info)" 'refused SHUTDOWN'
 peer_stop alpha
+
+# I2: where the pages are is read at hand-out.
+vcmad=$build/tests/vcmad-faults
+start_vcmad --test-fault moved --backing memfd --pool 16M --chunk 2M --vm alpha || bail vcmad
+peer_start alpha
+is 'pages that have moved are not handed out' "$(tell alpha lease a 8M)" 'refused INTERNAL'
+log_has 'and the log says so' 'alpha: granule of PFN 0x[0-9a-f]* is at 0x[0-9a-f]* now: lease withdrawn'
+peer_stop alpha
+stop_vcmad
+is 'a clean end' "$vcmad_code" 0
 finish
