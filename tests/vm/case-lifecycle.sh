@@ -33,6 +33,7 @@ bind='d=$(vcma_dir); cd /sys/bus/virtio/drivers/virtio_cma; echo ${d##*/}'
 check "the driver leaves while a buffer is in use" guest alpha "$bind >unbind"
 check "the buffer stays usable" guest alpha 't fill 0 3 && t check 0 3'
 check "another instance has to wait for it" guest alpha "! ($bind >bind) 2>/dev/null"
+check "and says why" guest alpha 'dmesg | grep "clients still use memory that they had from this device"'
 check_eq "the lease is held meanwhile" "$(leased_mib alpha)" 64
 check "the buffer is freed, and another instance starts" guest alpha \
 	't freeall; '"$bind >bind"' && wait_for [ -e $d/driver ]'
