@@ -24,7 +24,11 @@ start()
 			truncate -s 8M /tmp/img && mkfs.ext4 -q /tmp/img && modprobe loop &&
 			losetup /dev/loop0 /tmp/img && mount -t ext4 /dev/loop0 /mnt && echo mounted' ;;
 	late)
-		"$vm/guest-run" --name guest-run/late --timeout 30 -c 'echo before; sleep 100; echo after' ;;
+		"$vm/guest-run" --name guest-run/late --control "$run/late.ctl" || return 1
+		guest_ctl late 'exit 3' && return 1
+		"$vm/guest-ctl" --timeout 3 "$run/late.ctl" 'echo before; sleep 100; echo after' ;;
+	slow)
+		"$vm/guest-run" --name guest-run/slow --timeout 1 -c true ;;
 	panic)
 		"$vm/guest-run" --name guest-run/panic -c 'sleep 1; echo c >/proc/sysrq-trigger' ;;
 	stock)
@@ -32,7 +36,7 @@ start()
 	esac
 }
 
-parallel start script package late panic stock
+parallel start script package late slow panic stock
 uname_r()
 {
 	basename "$("$vm/guest-cache" kernel)" | sed 's/^kernel-//'
@@ -49,9 +53,10 @@ check_eq "and so is its output, without the guest's own" "$(cat "$run/script.out
 parallel_is "a package works with its libraries, a module with what it wants" package 0
 check "as its output shows" grep -q '^mounted' "$run/package.out"
 
-parallel_is "a script that takes too long ends with 124" late 124
+parallel_is "a command that takes too long ends with 124" late 124
 check "after it was under way" grep -q '^before' "$run/late.out"
-check "and says so" grep -q 'not finished after 30 s' "$run/late.out"
+parallel_is "a guest that is not up in time ends with 124" slow 124
+check "and says so" grep -q 'not up after 1 s' "$run/slow.out"
 parallel_is "a panic ends with 125" panic 125
 check "and shows the console" grep -q 'console:.*Kernel panic' "$run/panic.out"
 parallel_is "the bzImage itself starts, too" stock 0
@@ -59,5 +64,6 @@ parallel_is "the bzImage itself starts, too" stock 0
 output=$("$vm/guest-run" --name guest-run/none --module nonesuch -c true 2>&1)
 check_eq "a module that does not exist is refused by name" "$? ${output#*: }" \
 	"2 the kernel $(uname_r) has no module 'nonesuch'"
+guest_ctl late --stop
 check_eq "no QEMU is left" "$(ours)" ''
 done_testing
