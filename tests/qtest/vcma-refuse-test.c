@@ -238,6 +238,35 @@ static void test_max_leases(void)
 }
 
 /*
+ * The guest's own leases lie so that there is no run of half the pool, and
+ * nobody can be asked for one.
+ */
+static void test_no_run(void)
+{
+    VcmaTest t;
+
+    if (!g_strcmp0(g_getenv("VCMA_BACKING"), "hugetlb")) {
+        g_test_skip("where leases lie depends on the machine's huge pages");
+        return;
+    }
+    vcma_test_init_vms(&t, "[vm alpha]\npool=main\nlimit=64M\n", NULL, NULL);
+    g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(32)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(vcma_plug(t.d, MiB_(48), MiB_(16)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(vcma_plug(t.d, MiB_(32), MiB_(16)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(vcma_unplug(t.d, 0, MiB_(32)), ==, VIRTIO_CMA_S_OK);
+    /* There is room only where the 32 MiB were. */
+    g_assert_cmpuint(vcma_plug_retry(t.d, 0, MiB_(4)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmpuint(vcma_unplug(t.d, MiB_(32), MiB_(16)), ==,
+                     VIRTIO_CMA_S_OK);
+    vcma_op_wait_leases(t.b, "alpha", 2);
+    vcma_wait_idle(t.b);
+    g_assert_cmpuint(vcma_plug(t.d, MiB_(16), MiB_(32)), ==,
+                     VIRTIO_CMA_S_NO_RUN);
+    g_assert_cmpuint(vcma_plug(t.d, MiB_(16), MiB_(16)), ==, VIRTIO_CMA_S_OK);
+    vcma_test_fini(&t);
+}
+
+/*
  * Half of the pool is free, but in pieces, and the holder of the others says
  * at once that it needs them: so the answer does not wait for the deadline.
  */
@@ -331,6 +360,7 @@ int main(int argc, char **argv)
     qtest_add_func("vcma/refuse/over-limit", test_over_limit);
     qtest_add_func("vcma/refuse/max-leases", test_max_leases);
     qtest_add_func("vcma/refuse/guaranteed", test_guaranteed);
+    qtest_add_func("vcma/refuse/no-run", test_no_run);
     qtest_add_func("vcma/refuse/in-pieces", test_in_pieces);
     qtest_add_func("vcma/refuse/deadline", test_deadline);
     return g_test_run();

@@ -247,7 +247,7 @@ static void test_hotplug(void)
     VcmaPeer *p;
 
     vcma_boot_root_port(&t, "");
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         vcma_find_device(&t);
         plug_two(t.d);
         vcma_del_device(&t);
@@ -256,7 +256,7 @@ static void test_hotplug(void)
         vcma_wait_idle(t.b);
         if (i == 1) {
             vcma_count(vcma_qemu_pid(t.b), &before);
-        } else if (i == 3) {
+        } else if (i == 5) {
             vcma_assert_counts(vcma_qemu_pid(t.b), &before);
         }
         vcma_add_device(&t);

@@ -99,8 +99,12 @@ void vcma_peer_release(VcmaPeer *p, uint64_t lease);
 
 typedef struct VcmaCounts {
     unsigned fds;           /* open descriptors */
-    unsigned maps;          /* mappings */
+    unsigned shared;        /* mappings of files, as leases are */
+    unsigned maps;          /* mappings of all kinds */
 } VcmaCounts;
+
+/* The C library maps memory for itself when it likes. */
+#define VCMA_MAPS_SLACK 3
 
 void vcma_count(int pid, VcmaCounts *ret);
 void vcma_assert_counts(int pid, const VcmaCounts *before);
