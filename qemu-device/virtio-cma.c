@@ -513,6 +513,22 @@ static void virtio_cma_class_init(ObjectClass *oc, void *data)
         { "dma32-leases", VIRTIO_CMA_BAR_DMA32 },
         { "dma32-bytes", VIRTIO_CMA_BAR_DMA32 },
     };
+    static const struct {
+        const char *name;
+        const char *text;
+    } help[] = {
+        { "broker", "id of a vcma-broker object" },
+        { "normal", "size of the window in a 64-bit BAR" },
+        { "dma32", "size of the window in a 32-bit BAR" },
+        { "granule", "smallest range; 0: as the pool's" },
+        { "lease-size", "what the driver should ask for; "
+                        "0: 32M, at most a chunk of the pool" },
+        { "max-leases", "leases at any time" },
+        { "virtio-id", "virtio device id" },
+        { "leases", "leases that the guest sees" },
+        { "lease-bytes", "bytes in them" },
+        { "pending-releases", "leases on their way back to vcmad" },
+    };
     DeviceClass *dc = DEVICE_CLASS(oc);
     VirtioDeviceClass *vdc = VIRTIO_DEVICE_CLASS(oc);
     unsigned int i;
@@ -537,6 +553,9 @@ static void virtio_cma_class_init(ObjectClass *oc, void *data)
     }
     object_class_property_add(oc, "pending-releases", "uint64",
                               virtio_cma_get_pending, NULL, NULL, NULL);
+    for (i = 0; i < ARRAY_SIZE(help); i++) {
+        object_class_property_set_description(oc, help[i].name, help[i].text);
+    }
 }
 
 static const TypeInfo virtio_cma_type = {
