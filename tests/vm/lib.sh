@@ -221,10 +221,16 @@ not_running()
 # pool_up MIB: huge pages and a vcmad with the configuration on standard input
 pool_up()
 {
+	local try
+
 	cat >"$run/vcmad.conf"
 	# Half as many again: whole chunks are chosen from them.
 	"$src/scripts/hugepages" --owner $$ reserve $(($1 * 3 / 2)) || return 1
-	vcmad_up && return
+	# Another vcmad that starts on this machine may have them for a moment.
+	for try in 1 2 3 4 5; do
+		vcmad_up && return
+		sleep "$try"
+	done
 	tail -n 5 "$logs/vcmad.log" >&2
 	return 1
 }
