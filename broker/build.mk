@@ -21,7 +21,7 @@ vcmad-faults-objs := $(vcmad-common-objs) broker/faults.o $(core-objs)
 vcmad-faults-libs := $(vcmad-libs)
 
 test_programs += peer
-peer-objs = tests/proto/peer.o broker/size.o $(vcma-client-objs)
+peer-objs = tests/proto/peer.o tests/proto/haunt.o broker/size.o $(vcma-client-objs)
 proto_tests += tests/proto/test-smoke.sh
 proto_tests += tests/proto/test-policy.sh tests/proto/test-start.sh tests/proto/test-revoke.sh
 proto_tests += test-hostile

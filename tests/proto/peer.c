@@ -18,6 +18,10 @@
  *	poke NAME BYTE			write to what was kept: ok, or "ok fault"
  *	peek NAME BYTE			as check, or "ok fault"
  *	remap NAME			map what was kept anew, writable: ok, or "ok refused"
+ *	haunt NAME			from now on a thread here, and another process that was sent
+ *					the descriptors, touch it in a loop
+ *	haunted				how often each tried and reached anything, since last asked:
+ *					ok TRIED REACHED TRIED REACHED
  *	obstruct NAME			seal against shrinking and against seals
  *	on-reclaim release|busy|ignore	the default is release
  *	reclaimed			how many leases were given back on RECLAIM, since last asked
@@ -42,6 +46,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "haunt.h"
 #include "size.h"
 #include "wire.h"
 
@@ -75,11 +80,12 @@ struct peer {
 };
 
 /* All that a signal handler can reach. */
-static sigjmp_buf fault_jump;
-static volatile sig_atomic_t fault_expected;
+static _Thread_local sigjmp_buf fault_jump;
+static _Thread_local volatile sig_atomic_t fault_expected;
 
 static void on_fault(int sig)
 {
+	haunt_fault();
 	if (fault_expected)
 		siglongjmp(fault_jump, sig);
 	signal(sig, SIG_DFL);
@@ -381,6 +387,25 @@ static void cmd_release(struct peer *p, struct held *h, bool keep)
 		printf("ok\n");
 }
 
+static void cmd_haunt(struct peer *p, struct held *h)
+{
+	int r = haunt_start(h->map, h->fds, h->nr, p->granule);
+
+	printf("%s%s\n", r < 0 ? "error: " : "ok", r < 0 ? strerror(-r) : "");
+}
+
+static void cmd_haunted(void)
+{
+	printf("ok");
+	for (unsigned int i = 0; i < HAUNT_GHOSTS; i++) {
+		unsigned long tried, reached;
+
+		haunt_count(i, &tried, &reached);
+		printf(" %lu %lu", tried, reached);
+	}
+	printf("\n");
+}
+
 static void cmd_obstruct(struct held *h)
 {
 	for (uint32_t i = 0; i < h->nr; i++) {
@@ -450,6 +475,8 @@ static bool on_lease_command(struct peer *p, char **w)
 		cmd_release(p, h, true);
 	else if (!strcmp(w[0], "remap"))
 		cmd_remap(p, h);
+	else if (!strcmp(w[0], "haunt"))
+		cmd_haunt(p, h);
 	else if (!strcmp(w[0], "obstruct"))
 		cmd_obstruct(h);
 	else if (!strcmp(w[0], "forget"))
@@ -478,6 +505,8 @@ static void command(struct peer *p, char **w)
 	} else if (!strcmp(w[0], "stall") && w[1]) {
 		usleep((useconds_t)atoi(w[1]) * 1000);
 		printf("ok\n");
+	} else if (!strcmp(w[0], "haunted")) {
+		cmd_haunted();
 	} else if (!strcmp(w[0], "close")) {
 		vcma_client_close(p->client);
 		printf("ok\n");

@@ -17,26 +17,33 @@ if ! hugepages_add 256M; then
 	exit 0
 fi
 
-# alpha keeps descriptors and mapping of what it gives back; beta gets the
-# same pages.  Prints what alpha then reaches.
+# alpha keeps descriptors and mapping of what it gives back, and has sent copies
+# to a third process; all touch it in a loop.  beta gets the same pages.  Prints
+# what they then reach.
 keep_and_hand_on() {
 	local answer pfn_alpha pfn_beta
 	peer_start alpha
 	answer=$(tell alpha lease a 64M)
 	pfn_alpha=$(tell alpha pfn a)
 	tell alpha fill a 0x5a >/dev/null
+	tell alpha haunt a >/dev/null
+	sleep 0.2
+	echo "before $(tell alpha haunted)"
 	tell alpha keep a >/dev/null
 	peer_start beta
 	answer=$(tell beta lease b 64M 3000)
 	pfn_beta=$(tell beta pfn b)
 	echo "lease ${answer%% *}"
 	[ "$pfn_alpha" = "$pfn_beta" ] && echo "same-page" || echo "pages $pfn_alpha $pfn_beta"
+	tell alpha haunted >/dev/null
 	echo "beta-sees $(tell beta check b 0)"
 	tell beta fill b 0x33 >/dev/null
+	sleep 0.5
 	echo "read $(tell alpha peek a 0x5a)"
 	echo "write $(tell alpha poke a 0x77)"
 	echo "map $(tell alpha remap a)"
 	echo "beta-keeps $(tell beta check b 0x33)"
+	echo "haunted $(tell alpha haunted)"
 	peer_kill beta
 	peer_kill alpha
 }
@@ -64,6 +71,10 @@ is 'what alpha kept faults on reading' "$good" '*read ok fault*'
 is 'and on writing' "$good" '*write ok fault*'
 is 'and cannot be mapped anew' "$good" '*map ok refused*'
 is 'no byte of beta changed' "$good" '*beta-keeps ok*'
+# TRIED REACHED of alpha's thread, and of the process that was sent the descriptors
+busy='[1-9][0-9][0-9]*'
+is 'both touched it in a loop while it was alpha'\''s' "$good" "*before ok $busy $busy $busy $busy*"
+is 'they went on and reached nothing any more' "$good" "*haunted ok $busy 0 $busy 0*"
 
 # A VM that obstructs pays for it, and nobody sees its memory.
 peer_start alpha
@@ -87,10 +98,12 @@ if start_vcmad --test-fault punch --backing hugetlb --pool 64M --chunk 64M --vm 
 	bad=$(keep_and_hand_on)
 	is 'a punched file that is used again lets alpha read what beta wrote' "$bad" '*read bad 0x33*'
 	is 'and overwrite it' "$bad" '*beta-keeps bad 0x77*'
+	is 'and the third process, too' "$bad" "*haunted ok $busy $busy $busy $busy*"
 	stop_vcmad
 else
 	skip 'revocation by punching' 'no 64M of consecutive huge pages this time'
 	skip 'it can overwrite' 'likewise'
+	skip 'and the third process, too' 'likewise'
 fi
 if start_vcmad --test-fault no-truncate --backing hugetlb --pool 64M --chunk 64M --vm alpha --vm beta; then
 	bad=$(keep_and_hand_on)
