@@ -49,19 +49,42 @@ unsigned int vcma_req_check(const struct vcma_req_head *req, size_t in_len, size
 	return VIRTIO_CMA_S_OK;
 }
 
+const char *vcma_range_why(uint64_t offset, uint64_t size, uint64_t window_length,
+			   uint64_t granule)
+{
+	if (!size)
+		return "its size is 0; ask for a granule at least";
+	if (offset + size < offset)
+		return "its end is beyond 2^64; stay inside the window";
+	if ((offset | size) & (granule - 1))
+		return "offset and size are not both multiples of the granule; round them";
+	if (offset + size > window_length)
+		return "it reaches beyond the window's end; stay inside the window";
+	return NULL;
+}
+
+const char *vcma_plug_why(uint64_t offset, uint64_t size, uint64_t window_length,
+			  uint64_t granule, uint64_t lease_max)
+{
+	const char *why = vcma_range_why(offset, size, window_length, granule);
+
+	if (why)
+		return why;
+	if (size & (size - 1))
+		return "its size is no power of two; ask for several leases";
+	if (size > lease_max)
+		return "its size is above lease_max; ask for several leases";
+	return NULL;
+}
+
 bool vcma_range_check(uint64_t offset, uint64_t size, uint64_t window_length,
 		      uint64_t granule)
 {
-	if (!size || offset + size < offset)
-		return false;
-	if ((offset | size) & (granule - 1))
-		return false;
-	return offset + size <= window_length;
+	return !vcma_range_why(offset, size, window_length, granule);
 }
 
 bool vcma_plug_check(uint64_t offset, uint64_t size, uint64_t window_length,
 		     uint64_t granule, uint64_t lease_max)
 {
-	return vcma_range_check(offset, size, window_length, granule) &&
-		!(size & (size - 1)) && size <= lease_max;
+	return !vcma_plug_why(offset, size, window_length, granule, lease_max);
 }

@@ -3,7 +3,7 @@
  * virtio_check.h - what a well-formed virtio-cma request is
  *
  * Pure: plain numbers in host byte order, no library.  For the device and its
- * tests.  All return a VIRTIO_CMA_S_* status: OK, INVALID or UNSUPPORTED.
+ * tests.  Statuses are VIRTIO_CMA_S_*: OK, INVALID or UNSUPPORTED.
  */
 #ifndef VCMA_VIRTIO_CHECK_H
 #define VCMA_VIRTIO_CHECK_H
@@ -45,5 +45,11 @@ bool vcma_range_check(uint64_t offset, uint64_t size, uint64_t window_length,
 /* As above, and may it become a lease: a power of two, not above @lease_max? */
 bool vcma_plug_check(uint64_t offset, uint64_t size, uint64_t window_length,
 		     uint64_t granule, uint64_t lease_max);
+
+/* Why the two above say no, cause and cure; NULL if they say yes. */
+const char *vcma_range_why(uint64_t offset, uint64_t size, uint64_t window_length,
+			   uint64_t granule);
+const char *vcma_plug_why(uint64_t offset, uint64_t size, uint64_t window_length,
+			  uint64_t granule, uint64_t lease_max);
 
 #endif /* VCMA_VIRTIO_CHECK_H */

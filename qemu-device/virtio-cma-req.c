@@ -8,6 +8,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/iov.h"
+#include "qemu/log.h"
 #include "qemu/main-loop.h"
 #include "hw/virtio/virtio-access.h"
 #include "virtio-cma.h"
@@ -22,7 +23,9 @@ typedef struct VirtIOCMARange {
     VcmaWindow *window;         /* NULL: no such window, or out of it */
     uint64_t offset;
     uint64_t size;
+    uint32_t window_id;         /* as the guest says */
     uint16_t status;            /* VIRTIO_CMA_S_* */
+    const char *why;            /* INVALID: cause and cure, if known */
     VcmaLease *lease;           /* PLUG: ASKING or READY */
 } VirtIOCMARange;
 
@@ -181,11 +184,18 @@ static uint16_t virtio_cma_plug_one(VirtIOCMAReq *req, VirtIOCMARange *r,
     const struct vcma_client_info *info = vcma_broker_info(s->broker);
     uint16_t status;
 
-    if (!r->window || !vcma_plug_check(r->offset, r->size, r->window->size,
-                                       s->granule, s->lease_max)) {
+    if (r->window) {
+        r->why = vcma_plug_why(r->offset, r->size, r->window->size,
+                               s->granule, s->lease_max);
+    }
+    if (r->why) {
         return VIRTIO_CMA_S_INVALID;
     }
     status = vcma_window_place(r->window, r->offset, r->size);
+    if (status == VIRTIO_CMA_S_INVALID) {
+        r->why = "it overlaps a lease; UNPLUG that one first, or choose "
+                 "another offset";
+    }
     if (status == VIRTIO_CMA_S_OK) {
         status = virtio_cma_room(s);
     }
@@ -241,6 +251,10 @@ static void virtio_cma_unplug(VirtIOCMAReq *req)
         }
         if (!found || j < n) {
             r->status = VIRTIO_CMA_S_INVALID;
+            if (r->window) {
+                r->why = found ? "it is in this request already" :
+                    "no lease is exactly that; name it as it was plugged";
+            }
         } else {
             lease[n++] = found;
         }
@@ -288,6 +302,30 @@ static void virtio_cma_execute(VirtIOCMAReq *req)
 
 /* --- receiving --- */
 
+/* For whoever writes a driver: -d guest_errors shows it. */
+static void virtio_cma_log_invalid(const VirtIOCMAReq *req)
+{
+    uint32_t i;
+
+    if (req->status != VIRTIO_CMA_S_OK) {
+        qemu_log_mask(LOG_GUEST_ERROR, "virtio-cma: a request of type %u with "
+                      "%" PRIu32 " ranges is refused: status %u; see [V-10] "
+                      "to [V-13] of the specification\n", req->head.type,
+                      req->head.num_ranges, req->status);
+        return;
+    }
+    for (i = 0; i < req->head.num_ranges; i++) {
+        const VirtIOCMARange *r = &req->range[i];
+
+        if (r->status == VIRTIO_CMA_S_INVALID && r->why) {
+            qemu_log_mask(LOG_GUEST_ERROR, "virtio-cma: a request of type %u "
+                          "for 0x%" PRIx64 " bytes at 0x%" PRIx64 " of window "
+                          "%" PRIu32 " is invalid: %s\n", req->head.type,
+                          r->size, r->offset, r->window_id, r->why);
+        }
+    }
+}
+
 static void virtio_cma_parse(VirtIOCMAReq *req, size_t in_len, size_t out_len)
 {
     VirtIOCMA *s = req->s;
@@ -312,16 +350,23 @@ static void virtio_cma_parse(VirtIOCMAReq *req, size_t in_len, size_t out_len)
                req->head.num_ranges * sizeof(range[0]));
     for (i = 0; i < req->head.num_ranges; i++) {
         VirtIOCMARange *r = &req->range[i];
-        VcmaWindow *w = virtio_cma_window_by_id(s,
-                                                le32_to_cpu(range[i].window));
+        VcmaWindow *w;
 
         r->req = req;
+        r->window_id = le32_to_cpu(range[i].window);
         r->offset = le64_to_cpu(range[i].offset);
         r->size = le64_to_cpu(range[i].size);
-        trace_virtio_cma_range(i, le32_to_cpu(range[i].window), r->offset,
-                               r->size);
-        if (w && !range[i].reserved &&
-            vcma_range_check(r->offset, r->size, w->size, s->granule)) {
+        trace_virtio_cma_range(i, r->window_id, r->offset, r->size);
+        w = virtio_cma_window_by_id(s, r->window_id);
+        if (!w) {
+            r->why = "there is no such window; the configuration space has "
+                     "their ids";
+        } else if (range[i].reserved) {
+            r->why = "its reserved field is not 0; clear it";
+        } else {
+            r->why = vcma_range_why(r->offset, r->size, w->size, s->granule);
+        }
+        if (!r->why) {
             r->window = w;
         }
     }
@@ -356,6 +401,7 @@ static bool virtio_cma_handle_one(VirtIOCMA *s)
     if (req->status == VIRTIO_CMA_S_OK) {
         virtio_cma_execute(req);
     }
+    virtio_cma_log_invalid(req);
     if (req->waiting) {
         QTAILQ_INSERT_TAIL(&s->waiting, req, next);
     } else {

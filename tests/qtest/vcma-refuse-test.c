@@ -13,78 +13,113 @@ typedef struct BadRange {
     uint32_t window;
     uint64_t offset;
     uint64_t size;
+    const char *said;       /* with -d guest_errors */
 } BadRange;
 
 /* None of these can be a lease; at 4 MiB, 4 MiB long, there is one. */
 static const BadRange bad_plug[] = {
-    { "no such window", 3, 0, MiB_(2) },
-    { "window 0", 0, 0, MiB_(2) },
-    { "window 2^32-1", ~0u, 0, MiB_(2) },
-    { "size 0", 1, 0, 0 },
-    { "size 2^64-1", 1, 0, ~U64(0) },
-    { "size 2^63", 1, 0, U64(1) << 63 },
-    { "size 1", 1, 0, 1 },
-    { "below a granule", 1, 0, MiB_(1) },
-    { "no power of two", 1, 0, MiB_(6) },
-    { "no multiple of a granule", 1, 0, MiB_(2) + 4096 },
-    { "offset within a granule", 1, 4096, MiB_(2) },
-    { "offset odd", 1, MiB_(2) + 1, MiB_(2) },
-    { "beyond the window", 1, VCMA_NORMAL_SIZE, MiB_(2) },
-    { "across its end", 1, VCMA_NORMAL_SIZE - MiB_(2), MiB_(4) },
-    { "larger than the window", 2, 0, MiB_(32) },
-    { "offset 2^64-2M", 1, NEG(MiB_(2)), MiB_(2) },
-    { "wraps to the window", 1, NEG(MiB_(2)), MiB_(4) },
-    { "offset 2^63", 1, U64(1) << 63, MiB_(2) },
-    { "both 2^63", 1, U64(1) << 63, U64(1) << 63 },
-    { "the lease itself", 1, MiB_(4), MiB_(4) },
-    { "inside the lease", 1, MiB_(6), MiB_(2) },
-    { "around the lease", 1, 0, MiB_(16) },
+    { "no such window", 3, 0, MiB_(2), "no such window;" },
+    { "window 0", 0, 0, MiB_(2), "no such window;" },
+    { "window 2^32-1", ~0u, 0, MiB_(2), "no such window;" },
+    { "size 0", 1, 0, 0, "size is 0;" },
+    { "size 2^64-1", 1, 0, ~U64(0), "multiples of the granule;" },
+    { "size 2^63", 1, 0, U64(1) << 63, "beyond the window's end;" },
+    { "size 1", 1, 0, 1, "multiples of the granule;" },
+    { "below a granule", 1, 0, MiB_(1), "multiples of the granule;" },
+    { "no power of two", 1, 0, MiB_(6), "power of two;" },
+    { "no multiple of a granule", 1, 0, MiB_(2) + 4096,
+      "multiples of the granule;" },
+    { "offset within a granule", 1, 4096, MiB_(2),
+      "multiples of the granule;" },
+    { "offset odd", 1, MiB_(2) + 1, MiB_(2), "multiples of the granule;" },
+    { "beyond the window", 1, VCMA_NORMAL_SIZE, MiB_(2),
+      "beyond the window's end;" },
+    { "across its end", 1, VCMA_NORMAL_SIZE - MiB_(2), MiB_(4),
+      "beyond the window's end;" },
+    { "larger than the window", 2, 0, MiB_(32), "beyond the window's end;" },
+    { "offset 2^64-2M", 1, NEG(MiB_(2)), MiB_(2), "beyond 2^64;" },
+    { "wraps to the window", 1, NEG(MiB_(2)), MiB_(4), "beyond 2^64;" },
+    { "offset 2^63", 1, U64(1) << 63, MiB_(2), "beyond the window's end;" },
+    { "both 2^63", 1, U64(1) << 63, U64(1) << 63, "beyond 2^64;" },
+    { "the lease itself", 1, MiB_(4), MiB_(4), "overlaps a lease;" },
+    { "inside the lease", 1, MiB_(6), MiB_(2), "overlaps a lease;" },
+    { "around the lease", 1, 0, MiB_(16), "overlaps a lease;" },
 };
 
 /* These are not exactly the lease. */
 static const BadRange bad_unplug[] = {
-    { "nothing there", 1, MiB_(16), MiB_(4) },
-    { "half of it", 1, MiB_(4), MiB_(2) },
-    { "the other half", 1, MiB_(6), MiB_(2) },
-    { "more than it", 1, MiB_(4), MiB_(8) },
-    { "size 0", 1, MiB_(4), 0 },
-    { "size 2^64-1", 1, MiB_(4), ~U64(0) },
-    { "wraps", 1, MiB_(4), NEG(MiB_(4)) },
-    { "in the other window", 2, MiB_(4), MiB_(4) },
-    { "no such window", 7, MiB_(4), MiB_(4) },
+    { "nothing there", 1, MiB_(16), MiB_(4), "no lease is exactly that;" },
+    { "half of it", 1, MiB_(4), MiB_(2), "no lease is exactly that;" },
+    { "the other half", 1, MiB_(6), MiB_(2), "no lease is exactly that;" },
+    { "more than it", 1, MiB_(4), MiB_(8), "no lease is exactly that;" },
+    { "size 0", 1, MiB_(4), 0, "size is 0;" },
+    { "size 2^64-1", 1, MiB_(4), ~U64(0), "beyond 2^64;" },
+    { "wraps", 1, MiB_(4), NEG(MiB_(4)), "beyond 2^64;" },
+    { "in the other window", 2, MiB_(4), MiB_(4), "no lease is exactly that;" },
+    { "no such window", 7, MiB_(4), MiB_(4), "no such window;" },
 };
 
 static const BadRange bad_state[] = {
-    { "no such window", 9, 0, MiB_(2) },
-    { "size 0", 1, 0, 0 },
-    { "wraps", 1, MiB_(4), NEG(MiB_(2)) },
-    { "across the end", 1, VCMA_NORMAL_SIZE - MiB_(2), MiB_(4) },
-    { "offset within a granule", 1, 4096, MiB_(2) },
+    { "no such window", 9, 0, MiB_(2), "no such window;" },
+    { "size 0", 1, 0, 0, "size is 0;" },
+    { "wraps", 1, MiB_(4), NEG(MiB_(2)), "beyond 2^64;" },
+    { "across the end", 1, VCMA_NORMAL_SIZE - MiB_(2), MiB_(4),
+      "beyond the window's end;" },
+    { "offset within a granule", 1, 4096, MiB_(2),
+      "multiples of the granule;" },
 };
 
-static void check_bad(VcmaDev *d, uint16_t type, const BadRange *bad, size_t n)
+/* What QEMU has said since the last time. */
+static char *said_now(const char *log, size_t *at)
 {
+    g_autofree char *all = NULL;
+    size_t size, from = *at;
+
+    g_assert_true(g_file_get_contents(log, &all, &size, NULL));
+    g_assert_cmpuint(size, >=, from);
+    *at = size;
+    return g_strdup(all + from);
+}
+
+static void check_bad(VcmaDev *d, const char *log, uint16_t type,
+                      const BadRange *bad, size_t n)
+{
+    size_t at = 0;
+
+    g_free(said_now(log, &at));
     for (size_t i = 0; i < n; i++) {
+        g_autofree char *text = NULL;
         uint16_t status = vcma_call1(d, type, bad[i].window, bad[i].offset,
                                      bad[i].size);
 
         if (status != VIRTIO_CMA_S_INVALID) {
             g_error("request %u, %s: status %u", type, bad[i].why, status);
         }
+        text = said_now(log, &at);
+        if (!strstr(text, bad[i].said)) {
+            g_error("request %u, %s: '%s'", type, bad[i].why, text);
+        }
     }
 }
 
 static void test_ranges(void)
 {
-    VcmaTest t;
+    VcmaTest t = { .b = vcma_broker_new(NULL) };
+    g_autofree char *log = g_build_filename(t.b->dir, "guest-errors", NULL);
+    g_autofree char *args = vcma_args(t.b, "alpha", NULL, NULL);
+    g_autofree char *all = g_strdup_printf("%s -d guest_errors -D %s", args,
+                                           log);
 
-    vcma_test_init(&t);
+    t.qs = vcma_boot(t.b, all);
+    t.d = vcma_dev_probe(t.qs, QPCI_DEVFN(4, 0));
+    vcma_dev_start(t.d);
     g_assert_cmpuint(vcma_plug(t.d, MiB_(4), MiB_(4)), ==, VIRTIO_CMA_S_OK);
     vcma_poke(t.d, MiB_(4), 0x42);
-    check_bad(t.d, VIRTIO_CMA_REQ_PLUG, bad_plug, G_N_ELEMENTS(bad_plug));
-    check_bad(t.d, VIRTIO_CMA_REQ_UNPLUG, bad_unplug,
+    check_bad(t.d, log, VIRTIO_CMA_REQ_PLUG, bad_plug, G_N_ELEMENTS(bad_plug));
+    check_bad(t.d, log, VIRTIO_CMA_REQ_UNPLUG, bad_unplug,
               G_N_ELEMENTS(bad_unplug));
-    check_bad(t.d, VIRTIO_CMA_REQ_STATE, bad_state, G_N_ELEMENTS(bad_state));
+    check_bad(t.d, log, VIRTIO_CMA_REQ_STATE, bad_state,
+              G_N_ELEMENTS(bad_state));
     g_assert_cmphex(vcma_peek(t.d, MiB_(4)), ==, 0x42);
     g_assert_cmpuint(vcma_op_nr_leases(t.b, "alpha"), ==, 1);
     g_assert_cmpuint(vcma_unplug(t.d, MiB_(4), MiB_(4)), ==, VIRTIO_CMA_S_OK);

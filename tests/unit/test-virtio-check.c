@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "virtio_check.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -53,6 +55,34 @@ static void test_named_ranges(void **state)
 	assert_true(vcma_range_check(0, 6 * MIB, 64 * MIB, 2 * MIB));
 	assert_false(vcma_plug_check(0, 6 * MIB, 64 * MIB, 2 * MIB, 32 * MIB));
 	assert_false(vcma_plug_check(0, 64 * MIB, 64 * MIB, 2 * MIB, 32 * MIB));
+}
+
+/* A refusal names its cause, and after the semicolon the cure. */
+static void test_reasons(void **state)
+{
+	static const struct {
+		uint64_t offset, size;
+		const char *cause;
+	} bad[] = {
+		{ 0, 0, "size is 0;" },
+		{ 2 * MIB, UINT64_MAX, "beyond 2^64;" },
+		{ 0, UINT64_MAX, "multiples of the granule;" },
+		{ 4096, 2 * MIB, "multiples of the granule;" },
+		{ 64 * MIB, 2 * MIB, "beyond the window's end;" },
+		{ 0, 6 * MIB, "power of two;" },
+		{ 0, 64 * MIB, "above lease_max;" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *why = vcma_plug_why(bad[i].offset, bad[i].size, 64 * MIB, 2 * MIB,
+						32 * MIB);
+
+		assert_non_null(why);
+		assert_non_null(strstr(why, bad[i].cause));
+	}
+	assert_null(vcma_plug_why(62 * MIB, 2 * MIB, 64 * MIB, 2 * MIB, 32 * MIB));
+	assert_null(vcma_range_why(0, 6 * MIB, 64 * MIB, 2 * MIB));
 }
 
 static unsigned int check(uint16_t type, uint32_t n, uint16_t status, uint32_t id)
@@ -113,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_named_ranges),
+		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_heads),
 		cmocka_unit_test(test_buffers),
 	};
