@@ -3,7 +3,6 @@
  * conn.c - one peer's connection on the main loop
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <glib-unix.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,27 +15,15 @@
 #include "util.h"
 #include "wire.h"
 
-/* A packet that the socket had no room for; its descriptors are duplicates. */
+/* A packet that the socket had no room for. */
 struct out_packet {
 	size_t len;
-	unsigned int nfds;
-	int *fds;
 	uint8_t data[];
 };
 
-static void out_free(void *p)
-{
-	struct out_packet *o = p;
-
-	for (unsigned int i = 0; i < o->nfds; i++)
-		close(o->fds[i]);
-	g_free(o->fds);
-	g_free(o);
-}
-
 static void out_drop(struct conn *c)
 {
-	g_queue_clear_full(&c->out, out_free);
+	g_queue_clear_full(&c->out, g_free);
 	c->out_bytes = 0;
 	if (c->out_source)
 		g_source_remove(c->out_source);
@@ -51,11 +38,11 @@ static gboolean on_writable(gint fd, GIOCondition condition, gpointer data)
 
 	(void)condition;
 	while (!c->ended && (o = g_queue_peek_head(&c->out))) {
-		r = vcma_sock_send(fd, o->data, o->len, o->fds, o->nfds);
+		r = vcma_sock_send(fd, o->data, o->len, NULL, 0);
 		if (r < 0)
 			break;
 		c->out_bytes -= o->len;
-		out_free(g_queue_pop_head(&c->out));
+		g_free(g_queue_pop_head(&c->out));
 	}
 	if (r < 0 && r != -EAGAIN)
 		conn_end(c, 0, "%s", r == -EPIPE || r == -ECONNRESET ? "" : g_strerror(-r));
@@ -69,8 +56,7 @@ static gboolean on_writable(gint fd, GIOCondition condition, gpointer data)
 	return G_SOURCE_CONTINUE; /* an ended connection has removed the source already */
 }
 
-static bool out_push(struct conn *c, const void *msg, size_t len, const int *fds,
-		     unsigned int nfds)
+static bool out_push(struct conn *c, const void *msg, size_t len)
 {
 	struct out_packet *o;
 
@@ -80,38 +66,42 @@ static bool out_push(struct conn *c, const void *msg, size_t len, const int *fds
 	}
 	o = g_malloc(sizeof(*o) + len);
 	o->len = len;
-	o->nfds = 0;
-	o->fds = nfds ? g_new(int, nfds) : NULL;
 	memcpy(o->data, msg, len);
 	g_queue_push_tail(&c->out, o);
 	c->out_bytes += len;
-	for (unsigned int i = 0; i < nfds; i++) {
-		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-
-		if (fd < 0) {
-			conn_end(c, VCMA_ST_INTERNAL, "no descriptor left: %s",
-				 g_strerror(errno));
-			return false;
-		}
-		o->fds[o->nfds++] = fd;
-	}
 	if (!c->out_source)
 		c->out_source = g_unix_fd_add(c->fd, G_IO_OUT, on_writable, c);
 	return true;
 }
 
-bool conn_send(struct conn *c, const void *msg, size_t len, const int *fds, unsigned int nfds)
+/* 0; -EAGAIN: there is no room, or others wait before it; else the connection has ended. */
+static int send_now(struct conn *c, const void *msg, size_t len, const int *fds,
+		    unsigned int nfds)
 {
 	int r = -EAGAIN;
 
 	if (c->ended)
-		return false;
+		return -EPIPE;
 	if (g_queue_is_empty(&c->out))
 		r = vcma_sock_send(c->fd, msg, len, fds, nfds);
-	if (r == -EAGAIN)
-		return out_push(c, msg, len, fds, nfds);
-	if (r < 0)
+	if (r < 0 && r != -EAGAIN)
 		conn_end(c, 0, "%s", r == -EPIPE || r == -ECONNRESET ? "" : g_strerror(-r));
+	return r;
+}
+
+bool conn_send(struct conn *c, const void *msg, size_t len)
+{
+	int r = send_now(c, msg, len, NULL, 0);
+
+	return r == -EAGAIN ? out_push(c, msg, len) : r == 0;
+}
+
+bool conn_send_fds(struct conn *c, const void *msg, size_t len, const int *fds, unsigned int nfds)
+{
+	int r = send_now(c, msg, len, fds, nfds);
+
+	if (r == -EAGAIN)
+		conn_end(c, 0, "it does not read what it is sent");
 	return r == 0;
 }
 
@@ -145,7 +135,7 @@ bool conn_reply_to(struct conn *c, uint16_t type, uint32_t sequence, uint32_t st
 		record = sizeof(struct vcma_op_lease);
 	if (record && status == VCMA_ST_OK)
 		page->record_size = vcma_cpu_to_le32((uint32_t)record);
-	return conn_send(c, buf, len, NULL, 0);
+	return conn_send(c, buf, len);
 }
 
 bool conn_reply(struct conn *c, const struct vcma_hdr *request, uint32_t status)

@@ -6,7 +6,10 @@
  *
  * A connection reads a few packets a turn, judges each with vcma_wire_check()
  * and hands on what passed.  It writes at once if it can, else it queues; a
- * queue that grows beyond its bounds means that the peer does not read.
+ * queue that grows beyond its bounds means that the peer does not read.  A
+ * packet with descriptors is never queued: duplicates would cost vcmad
+ * descriptors of its own for as long as the peer likes (I9), and the file of a
+ * lease that is given up meanwhile is not to be sent.
  *
  * Whatever goes wrong - a malformed packet, a full queue, a hang-up - ends this
  * connection and nothing else.  conn_end() marks it; its owner is told at the
@@ -64,11 +67,10 @@ int conn_new(int fd, unsigned int path, const struct conn_ops *ops, void *opaque
 	     struct conn **ret_conn);
 void conn_free(struct conn *c);
 
-/*
- * Send or queue; the descriptors stay the caller's.  False: the connection has
- * ended, now or before.
- */
-bool conn_send(struct conn *c, const void *msg, size_t len, const int *fds, unsigned int nfds);
+/* Send or queue.  False: the connection has ended, now or before. */
+bool conn_send(struct conn *c, const void *msg, size_t len);
+/* Send with descriptors, which stay the caller's; a peer that leaves no room is cut off. */
+bool conn_send_fds(struct conn *c, const void *msg, size_t len, const int *fds, unsigned int nfds);
 
 /* A reply that is zero but for its header, of the size that its type has. */
 bool conn_reply(struct conn *c, const struct vcma_hdr *request, uint32_t status);

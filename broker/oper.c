@@ -71,7 +71,7 @@ static void handle_status(struct oper_peer *p, const struct vcma_hdr *msg)
 	r.nr_connected = vcma_cpu_to_le32(connected);
 	g_strlcpy(version, VCMA_VERSION, sizeof(version));
 	vcma_name_set(r.version, version);
-	conn_send(p->conn, &r, sizeof(r), NULL, 0);
+	conn_send(p->conn, &r, sizeof(r));
 }
 
 static void send_page(struct oper_peer *p, const struct vcma_hdr *msg, struct vcma_op_page *page,
@@ -85,7 +85,7 @@ static void send_page(struct oper_peer *p, const struct vcma_hdr *msg, struct vc
 	page->count = vcma_cpu_to_le32(count);
 	page->record_size = vcma_cpu_to_le32((uint32_t)record);
 	page->next = vcma_cpu_to_le64(next);
-	conn_send(p->conn, page, len, NULL, 0);
+	conn_send(p->conn, page, len);
 }
 
 static void handle_list(struct oper_peer *p, const struct vcma_op_list *m)
@@ -182,7 +182,7 @@ static bool waiter_look(struct oper *o, const struct waiter *w, uint64_t now)
 	r.hdr.sequence = vcma_cpu_to_le32(w->sequence);
 	r.hdr.status = vcma_cpu_to_le32(late ? VCMA_ST_TRY_LATER : VCMA_ST_OK);
 	r.bytes = vcma_cpu_to_le64(bytes);
-	conn_send(w->peer->conn, &r, sizeof(r), NULL, 0);
+	conn_send(w->peer->conn, &r, sizeof(r));
 	return true;
 }
 
@@ -205,7 +205,7 @@ static void handle_hello(struct oper_peer *p, const struct vcma_hello *m)
 	vcma_msg_reply(&r, sizeof(r), &m->hdr, VCMA_ST_OK);
 	r.version = vcma_cpu_to_le16(VCMA_BROKER_VERSION);
 	r.instance = vcma_cpu_to_le64(p->oper->server->instance);
-	conn_send(p->conn, &r, sizeof(r), NULL, 0);
+	conn_send(p->conn, &r, sizeof(r));
 }
 
 static void on_message(void *opaque, struct conn *c, const struct vcma_hdr *msg, size_t len)

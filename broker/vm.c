@@ -389,7 +389,7 @@ static void ping_tick(struct vm *vm, uint64_t now)
 			vm->ping_sequence = 1;
 		m.hdr.sequence = vcma_cpu_to_le32(vm->ping_sequence);
 		vm->ping_sent = now;
-		conn_send(vm->session->conn, &m, sizeof(m), NULL, 0);
+		conn_send(vm->session->conn, &m, sizeof(m));
 	}
 }
 

@@ -101,7 +101,7 @@ static bool send_first(struct vm *vm, const struct grant *g, const int *fds, uin
 		conn_end(vm->session->conn, VCMA_ST_INTERNAL, "no random numbers");
 		return false;
 	}
-	return conn_send(vm->session->conn, &m, sizeof(m), fds, n);
+	return conn_send_fds(vm->session->conn, &m, sizeof(m), fds, n);
 }
 
 static bool send_part(struct vm *vm, const struct grant *g, const int *fds, uint32_t n)
@@ -112,7 +112,7 @@ static bool send_part(struct vm *vm, const struct grant *g, const int *fds, uint
 	m.lease = vcma_cpu_to_le64(g->id);
 	m.first = vcma_cpu_to_le32(g->sent);
 	m.nr_fds = vcma_cpu_to_le32(n);
-	return conn_send(vm->session->conn, &m, sizeof(m), fds, n);
+	return conn_send_fds(vm->session->conn, &m, sizeof(m), fds, n);
 }
 
 /**

@@ -72,7 +72,7 @@ static void hello_ok(struct vm *vm, struct peer *p, const struct vcma_hello *m, 
 		 (int)p->conn->cred.pid, (int)p->conn->cred.uid,
 		 ops->contiguous ? "" : "; contiguity not guaranteed");
 	/* The reply first, so that it comes before any event. */
-	conn_send(p->conn, &r, sizeof(r), NULL, 0);
+	conn_send(p->conn, &r, sizeof(r));
 	core_vm_connected(vm->server->core, vm->core, (uint32_t)p->conn->cred.pid, now_ms());
 }
 
@@ -259,7 +259,7 @@ void vm_reclaim(struct vm *vm, uint32_t id, uint32_t deadline_ms, const uint64_t
 	}
 	log_info("%s: asked to give back %u leases (%s) within %u ms", vm->cfg->name, count,
 		 size_format(bytes, size), deadline_ms);
-	conn_send(vm->session->conn, m, len, NULL, 0);
+	conn_send(vm->session->conn, m, len);
 }
 
 void vm_pool_changed(struct vm *vm, uint64_t available)
@@ -270,5 +270,5 @@ void vm_pool_changed(struct vm *vm, uint64_t available)
 		return;
 	vcma_msg_init(&m, sizeof(m), VCMA_MSG_POOL_CHANGED);
 	m.available = vcma_cpu_to_le64(available);
-	conn_send(vm->session->conn, &m, sizeof(m), NULL, 0);
+	conn_send(vm->session->conn, &m, sizeof(m));
 }

@@ -507,6 +507,28 @@ static void test_does_not_read(void **state)
 	close(fd);
 }
 
+/*
+ * It leaves no room for descriptors: it is cut off, and not when the time for its
+ * acknowledgement is over, for so long vcmad would have to keep duplicates for it (I9).
+ */
+static void test_no_room_for_fds(void **state)
+{
+	struct daemon *d = *state;
+	struct pollfd p = { .fd = dial_bad(d) };
+	struct vcma_empty m;
+
+	for (unsigned int i = 0; i < 400; i++) { /* more than the socket holds, less than the queue */
+		vcma_msg_init(&m, sizeof(m), VCMA_MSG_PING);
+		m.hdr.sequence = vcma_cpu_to_le32(100000 + i);
+		while (send_raw(p.fd, &m, sizeof(m)) == -EAGAIN)
+			usleep(1000);
+	}
+	send_lease(d, p.fd, 8 * MIB, 1000);
+	assert_int_equal(poll(&p, 1, 3000), 1);
+	assert_true(p.revents & POLLHUP);
+	close(p.fd);
+}
+
 /* Many who never say HELLO. */
 static void test_silent(void **state)
 {
@@ -601,7 +623,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_garbage), T(test_descriptors), T(test_order), T(test_operator_requests),
 		T(test_wrong_ack), T(test_abort), T(test_no_ack), T(test_foreign_leases),
-		T(test_too_many), T(test_does_not_read), T(test_silent), T(test_hang_up),
+		T(test_too_many), T(test_does_not_read),
+		T(test_no_room_for_fds), T(test_silent), T(test_hang_up),
 		T(test_rounds), cmocka_unit_test(test_parts),
 	};
 
