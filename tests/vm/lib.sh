@@ -224,8 +224,8 @@ pool_up()
 	local try
 
 	cat >"$run/vcmad.conf"
-	# Half as many again: whole chunks are chosen from them.
-	"$src/scripts/hugepages" --owner $$ reserve $(($1 * 3 / 2)) || return 1
+	# Twice as many: whole chunks are chosen from them.
+	"$src/scripts/hugepages" --owner $$ reserve $(($1 * 2)) || return 1
 	# Another vcmad that starts on this machine may have them for a moment.
 	for try in 1 2 3 4 5; do
 		vcmad_up && return
