@@ -198,7 +198,7 @@ qtest_env = QTEST_QEMU_BINARY=$(VCMA_BUILD)/qemu-system-x86_64 \
 run_qtest = --group qtest --timeout 300 --env '$(qtest_env)' \
 	$(foreach t,$(qtest_names),'$(O)/qtest/$(t) --tap -k')
 vm_tests ?= $(sort $(wildcard tests/vm/cases/$(CASE)))
-run_vm = --group vm --timeout 1800 $(vm_tests)
+run_vm = --group vm --timeout 1800 --exclusive $(vm_tests)
 
 .PHONY: everything-built tests-built qemu-tests asan-built check-deps vm-deps
 everything-built: all $(test_files)
