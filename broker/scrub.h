@@ -5,7 +5,7 @@
  * DOC: Theory of operation
  *
  * One thread a pool.  A job is a granule whose old tenancy is over: revoke
- * its file, then seek its page in a new one.  Both happen under the backing's
+ * its file, then seek its page in a new one (I4).  Both happen under the backing's
  * section lock, because the kernel gives freed huge pages out again last in,
  * first out: two scrubbers side by side would swap their pages.
  *

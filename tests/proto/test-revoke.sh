@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# test-revoke.sh - revocation on real huge pages (I2, I4), and that this test
+# test-revoke.sh - revocation on real huge pages (I2, I3, I4), and that this test
 # fails when revocation is done wrong
 
 set -u

@@ -56,6 +56,7 @@ static uint64_t give_back(VcmaDev *d, const VcmaEvent *e)
     return bytes;
 }
 
+/* [V-41], [V-42] */
 static void test_reclaim(void)
 {
     VcmaPeer *p;
@@ -87,7 +88,10 @@ static void test_reclaim(void)
     vcma_test_fini(&t);
 }
 
-/* The guest needs them: the peer is refused before its deadline. */
+/*
+ * The guest needs them: the peer is refused before its deadline.
+ * [V-41]
+ */
 static void test_reclaim_busy(void)
 {
     gint64 before;
@@ -124,6 +128,7 @@ static void test_reclaim_busy(void)
 /*
  * A driver that posts no buffers stalls nobody but itself: the peer's request
  * ends, and the event comes when there is a buffer, or never.
+ * [V-40]
  */
 static void test_reclaim_no_buffer(void)
 {
@@ -163,7 +168,7 @@ static void test_reclaim_no_buffer(void)
     vcma_test_fini(&t);
 }
 
-/* Too small for an event: the driver is broken, the VM is not. */
+/* Too small for an event: the driver is broken, the VM is not. [V-40] */
 static void test_small_buffer(void)
 {
     static const uint32_t size[] = { 1, 15, EVENT_SIZE - 1 };
@@ -186,6 +191,7 @@ static void test_small_buffer(void)
     vcma_test_fini(&t);
 }
 
+/* [V-43] */
 static void test_pool_changed(void)
 {
     VcmaRequest req = {
@@ -215,7 +221,7 @@ static void test_pool_changed(void)
     vcma_test_fini(&t);
 }
 
-/* kill -9: the memory stays, nothing more comes, and the VM goes on. */
+/* kill -9: the memory stays, nothing more comes, and the VM goes on. [V-50] */
 static void test_killed(void)
 {
     gint64 deadline = vcma_deadline();

@@ -192,6 +192,7 @@ static void test_read(void)
     hang_fini(&h);
 }
 
+/* [V-26] */
 static void test_unplug(void)
 {
     HangTest h;
@@ -225,7 +226,7 @@ static void test_unplug(void)
     hang_fini(&h);
 }
 
-/* The same by a new driver, which has nothing of it. */
+/* The same by a new driver, which has nothing of it. [V-31] */
 static void test_reset(void)
 {
     HangTest h;

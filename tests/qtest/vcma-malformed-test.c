@@ -56,7 +56,10 @@ static void check_alive(VcmaTest *t)
 #define RESP1   (sizeof(struct virtio_cma_resp) + \
                  sizeof(struct virtio_cma_result))
 
-/* The device either answers INVALID where there is room, or needs a reset. */
+/*
+ * The device either answers INVALID where there is room, or needs a reset.
+ * [V-10]
+ */
 static void test_lengths(void)
 {
     static const struct {
@@ -153,7 +156,7 @@ static void test_split(void)
     vcma_test_fini(&t);
 }
 
-/* Buffers in places that are no memory, and rings that lie. */
+/* Buffers in places that are no memory, and rings that lie. [V-16] */
 static void test_wild(void)
 {
     VcmaTest t;

@@ -9,6 +9,7 @@
 #include "hw/pci/pci_regs.h"
 #include "standard-headers/linux/virtio_config.h"
 
+/* [V-1], [V-2] */
 static void test_negotiate(void)
 {
     g_autofree char *args = NULL;
@@ -83,7 +84,10 @@ static void test_msix(void)
     vcma_test_fini(&t);
 }
 
-/* Zero when it comes, ordinary while it is there, all ones when it is gone. */
+/*
+ * Zero when it comes, ordinary while it is there, all ones when it is gone.
+ * [V-4]
+ */
 static void test_memory(void)
 {
     VcmaTest t;
@@ -125,7 +129,7 @@ static void check_zero(VcmaDev *d, uint64_t offset, uint64_t size)
     }
 }
 
-/* What a VM wrote never comes back: not to it (I4), not to another VM. */
+/* What a VM wrote never comes back: not to it (I4), not to another VM. [V-5] */
 static void test_content(void)
 {
     VcmaPeer *p;
@@ -158,6 +162,7 @@ static void test_content(void)
     vcma_test_fini(&t);
 }
 
+/* [V-13], [V-15] */
 static void test_ranges(void)
 {
     VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 6 };
@@ -201,7 +206,10 @@ static void test_ranges(void)
     vcma_test_fini(&t);
 }
 
-/* Requests that are under way together are all answered, in any order. */
+/*
+ * Requests that are under way together are all answered, in any order.
+ * [V-11]
+ */
 static void test_parallel(void)
 {
     VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 1 };
@@ -230,6 +238,7 @@ static void test_parallel(void)
 /*
  * UNPLUG_ALL while a PLUG waits for memory, one range of which is here already:
  * both are answered, and what the guest is told is what it has.
+ * [V-27]
  */
 static void test_unplug_all_waiting(void)
 {
@@ -278,6 +287,7 @@ static void test_unplug_all_waiting(void)
     vcma_test_fini(&t);
 }
 
+/* [V-28] */
 static void test_state(void)
 {
     VcmaTest t;

@@ -102,6 +102,7 @@ static void check_bad(VcmaDev *d, const char *log, uint16_t type,
     }
 }
 
+/* [V-14], [V-20], [V-25] */
 static void test_ranges(void)
 {
     VcmaTest t = { .b = vcma_broker_new(NULL) };
@@ -126,7 +127,10 @@ static void test_ranges(void)
     vcma_test_fini(&t);
 }
 
-/* Two ranges of one request that overlap each other: the second is refused. */
+/*
+ * Two ranges of one request that overlap each other: the second is refused.
+ * [V-20], [V-25]
+ */
 static void test_overlap_within(void)
 {
     VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 2 };
@@ -160,7 +164,7 @@ static void expect(VcmaDev *d, const VcmaRequest *req, uint16_t status)
     g_assert_cmpuint(reply.num_done, ==, 0);
 }
 
-/* What is wrong is not a range but the request. */
+/* What is wrong is not a range but the request. [V-12], [V-13] */
 static void test_requests(void)
 {
     VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 1 };
@@ -208,7 +212,7 @@ static void test_requests(void)
     vcma_test_fini(&t);
 }
 
-/* The most ranges that a request may have. */
+/* The most ranges that a request may have. [V-12], [V-15] */
 static void test_many_ranges(void)
 {
     VcmaRequest req = {
@@ -239,6 +243,7 @@ static void test_many_ranges(void)
     vcma_test_fini(&t);
 }
 
+/* [V-22] */
 static void test_over_limit(void)
 {
     VcmaTest t;
@@ -254,7 +259,7 @@ static void test_over_limit(void)
     vcma_test_fini(&t);
 }
 
-/* The device's own limit: how many leases it can have at a time. */
+/* The device's own limit: how many leases it can have at a time. [V-22] */
 static void test_max_leases(void)
 {
     VcmaTest t;
@@ -275,6 +280,7 @@ static void test_max_leases(void)
 /*
  * The guest's own leases lie so that there is no run of half the pool, and
  * nobody can be asked for one.
+ * [V-22]
  */
 static void test_no_run(void)
 {
@@ -340,6 +346,7 @@ static void test_in_pieces(void)
     vcma_test_fini(&t);
 }
 
+/* [V-22] */
 static void test_guaranteed(void)
 {
     VcmaTest t;
@@ -353,7 +360,10 @@ static void test_guaranteed(void)
     vcma_test_fini(&t);
 }
 
-/* Another VM has it all and does not answer: the deadline ends the wait. */
+/*
+ * Another VM has it all and does not answer: the deadline ends the wait.
+ * [V-21]
+ */
 static void test_deadline(void)
 {
     VcmaRequest req = {

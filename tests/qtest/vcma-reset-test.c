@@ -20,6 +20,7 @@ static void plug_two(VcmaDev *d)
 /*
  * A device reset changes no lease: what the old driver had is there until the
  * new one says DRIVER_OK.  Then it goes, and PLUG there may say TRY_LATER.
+ * [V-30], [V-31]
  */
 static void test_device_reset(void)
 {
@@ -58,7 +59,10 @@ static void test_device_reset(void)
     vcma_test_fini(&t);
 }
 
-/* A driver that goes without a word; the next one knows nothing of it. */
+/*
+ * A driver that goes without a word; the next one knows nothing of it.
+ * [V-31]
+ */
 static void test_second_driver(void)
 {
     VcmaRequest req = { .type = VIRTIO_CMA_REQ_UNPLUG, .num_ranges = 1 };
@@ -80,7 +84,10 @@ static void test_second_driver(void)
     vcma_test_fini(&t);
 }
 
-/* A reset while a PLUG waits for memory: no answer, and nothing is kept. */
+/*
+ * A reset while a PLUG waits for memory: no answer, and nothing is kept.
+ * [V-30]
+ */
 static void test_reset_waiting(void)
 {
     VcmaRequest req = {
@@ -120,6 +127,7 @@ static void test_reset_waiting(void)
 /*
  * The broker wants memory back between two drivers: a reset changes no lease,
  * and DMA into it may be under way, so nobody is there to give it.
+ * [V-30], [V-41]
  */
 static void test_reset_reclaim(void)
 {
@@ -149,7 +157,7 @@ static void test_reset_reclaim(void)
     vcma_test_fini(&t);
 }
 
-/* All is given back; the next boot finds an empty device. */
+/* All is given back; the next boot finds an empty device. [V-32] */
 static void test_system_reset(void)
 {
     VcmaTest t;
@@ -187,7 +195,10 @@ static void suspend(VcmaTest *t)
     g_free(lpc);
 }
 
-/* S3 keeps memory, so it keeps leases.  A reset from there is a reset. */
+/*
+ * S3 keeps memory, so it keeps leases.  A reset from there is a reset.
+ * [V-32]
+ */
 static void test_suspend(void)
 {
     VcmaTest t;

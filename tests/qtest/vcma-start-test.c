@@ -139,7 +139,7 @@ static char *migrate_error(QTestState *qts)
     return text;
 }
 
-/* Contiguous memory of this host cannot follow the VM. */
+/* Contiguous memory of this host cannot follow the VM. [V-34] */
 static void test_migration(void)
 {
     g_autofree char *why = NULL;

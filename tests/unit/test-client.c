@@ -45,6 +45,7 @@ static void test_hello_says_who(void **state)
 	assert_int_equal(ask_lease(f, GRANULE), -ENOTCONN);
 }
 
+/* [B-24] */
 static void test_hello_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -78,6 +79,7 @@ static void test_hello_never_answered(void **state)
 	assert_int_equal(vcma_client_fd(f->client), -1);
 }
 
+/* [B-21], [B-22] */
 static void test_hello_bad_replies(void **state)
 {
 	struct fixture *f = *state;
@@ -107,6 +109,7 @@ static void test_hello_bad_replies(void **state)
 	}
 }
 
+/* [B-26] */
 static void test_event_before_hello(void **state)
 {
 	struct fixture *f = *state;
@@ -173,6 +176,7 @@ static void test_release(void **state)
 	assert_int_equal(f->reply_status, VCMA_ST_UNKNOWN_LEASE);
 }
 
+/* [B-53] */
 static void test_reclaim(void **state)
 {
 	struct fixture *f = *state;
@@ -227,6 +231,7 @@ static void test_events(void **state)
 	assert_int_equal(vcma_msg_sequence(&f->pkt.hdr), 0x80000001);
 }
 
+/* [B-27] */
 static void test_requests_are_bounded(void **state)
 {
 	struct fixture *f = *state;
@@ -315,6 +320,7 @@ static void test_call(void **state)
 
 /* --- the end --- */
 
+/* [B-29] */
 static void test_goodbye(void **state)
 {
 	struct fixture *f = *state;
@@ -377,7 +383,7 @@ static void test_close_in_callback(void **state)
 	assert_int_equal(f->closes, 0);
 }
 
-/* Descriptors with a message that has none, and other noise. */
+/* Descriptors with a message that has none, and other noise. [B-11] */
 static void test_bad_packets(void **state)
 {
 	struct fixture *f = *state;

@@ -103,6 +103,7 @@ static uint32_t status_of(struct sim *sim, struct core_vm *vm, struct core_lease
 	return answer->status;
 }
 
+/* [B-40] */
 static void invalid_requests(void **state)
 {
 	struct sim *sim = sim_new(GIB, 256 * MIB, 16 * MIB, 2 * MIB);
@@ -140,6 +141,7 @@ static void invalid_requests(void **state)
 	sim_free(sim);
 }
 
+/* [B-44] */
 static void no_memory(void **state)
 {
 	struct sim *sim = sim_new(GIB, 256 * MIB, 16 * MIB, 2 * MIB);
@@ -167,6 +169,7 @@ static struct sim *two_extents(void)
 	return sim_new_pfns(pfn, 128, 16 * MIB, 2 * MIB);
 }
 
+/* [B-44] */
 static void no_run(void **state)
 {
 	struct sim *sim = two_extents();
@@ -205,7 +208,7 @@ static void no_run(void **state)
 	sim_free(sim);
 }
 
-/* Enough is shared, but a guarantee lies across each run. */
+/* Enough is shared, but a guarantee lies across each run. [B-44] */
 static void guaranteed_run(void **state)
 {
 	struct sim *sim = sim_new(GIB, 256 * MIB, 16 * MIB, 2 * MIB);
@@ -229,6 +232,7 @@ static void guaranteed_run(void **state)
 	sim_free(sim);
 }
 
+/* [B-44] */
 static void guarantee_splits_runs(void **state)
 {
 	uint64_t pfn[48];
@@ -280,6 +284,7 @@ static void too_many_and_twice(void **state)
 	sim_free(sim);
 }
 
+/* [B-27] */
 static void too_many(void **state)
 {
 	struct sim *sim = sim_new(GIB, 2 * GIB, 16 * MIB, 2 * MIB);
@@ -299,6 +304,7 @@ static void too_many(void **state)
 	sim_free(sim);
 }
 
+/* [B-51] */
 static void bad_releases(void **state)
 {
 	struct sim *sim = sim_new(GIB, 256 * MIB, 16 * MIB, 2 * MIB);

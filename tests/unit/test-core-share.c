@@ -77,7 +77,10 @@ static void shredding_harms_nobody_else(void **state)
 	sim_free(sim);
 }
 
-/* A VM below its guarantee does not wait, whatever others do and wait for. */
+/*
+ * A VM below its guarantee does not wait, whatever others do and wait for.
+ * [B-45]
+ */
 static void guarantee_at_once(void **state)
 {
 	struct sim *sim = sim_new(GIB, 8 * CHUNK, CHUNK, 2 * MIB);
@@ -180,6 +183,7 @@ static void retries_leave_room(void **state)
 	sim_free(sim);
 }
 
+/* [B-64] */
 static void operator_reclaims(void **state)
 {
 	struct sim *sim = sim_new(GIB, 16 * CHUNK, CHUNK, 2 * MIB);
@@ -236,6 +240,7 @@ static void operator_reclaims(void **state)
 	sim_free(sim);
 }
 
+/* [B-61] */
 static void records_in_pages(void **state)
 {
 	struct sim *sim = sim_new(GIB, 16 * CHUNK, CHUNK, 2 * MIB);

@@ -67,6 +67,7 @@ static struct sim *full_pool(uint32_t nr, struct core_vm **ret_holder, struct co
 	return sim;
 }
 
+/* [B-53] */
 static void busy_holder(void **state)
 {
 	struct core_vm *holder, *vm;
@@ -272,6 +273,7 @@ static void claims_last(void **state)
 	sim_free(sim);
 }
 
+/* [B-31] */
 static void holder_without_connection(void **state)
 {
 	struct core_vm *holder, *vm;
@@ -331,6 +333,7 @@ static void requester_without_connection(void **state)
 	sim_free(sim);
 }
 
+/* [B-52] */
 static void missing_pages(void **state)
 {
 	struct sim *sim = sim_new(GIB, 4 * CHUNK, CHUNK, 2 * MIB);
@@ -421,6 +424,7 @@ static void bad_page(void **state)
 	sim_free(sim);
 }
 
+/* [B-55] */
 static void pool_changed_once(void **state)
 {
 	struct core_vm *holder, *vm;
