@@ -207,14 +207,8 @@ static bool turn_round(struct server *s)
 
 	for (unsigned int i = 0; i < s->vms->len; i++)
 		any |= vm_reap(g_ptr_array_index(s->vms, i));
-	for (unsigned int i = 0; i < s->vms->len; i++) {
-		unsigned int n = (s->next_vm + i) % s->vms->len;
-
-		if (!vm_pump(g_ptr_array_index(s->vms, n)))
-			continue;
-		any = true;
-	}
-	s->next_vm = s->vms->len ? (s->next_vm + 1) % s->vms->len : 0;
+	for (unsigned int i = 0; i < s->vms->len; i++)
+		any |= vm_pump(g_ptr_array_index(s->vms, i));
 	return any | oper_turn(s->oper);
 }
 

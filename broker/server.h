@@ -34,8 +34,7 @@ struct vm;
  * @backings: struct backing *, one of a kind
  * @pools: struct pool *, in the configuration's order
  * @vms: struct vm *, likewise
- * @fds_in_flight: descriptors sent and not acknowledged, of all peers (I9)
- * @next_vm: whose turn it is to be sent descriptors first
+ * @fds_share: descriptors that a VM may have in flight: sent and not acknowledged (I9)
  * @record_stale: the run record names somebody who holds nothing any more
  */
 struct server {
@@ -50,8 +49,7 @@ struct server {
 	struct oper *oper;
 	GSource *timer;
 	GArray *scrub_sources;
-	uint32_t fds_in_flight, fds_budget;
-	unsigned int next_vm;
+	uint32_t fds_share;
 	bool record_stale;
 	bool in_turn;
 };

@@ -20,19 +20,24 @@
 
 #define MADE_UP_PFN_BASE (UINT64_C(1) << 36) /* where no machine has memory */
 
-/* One descriptor a granule: take all that this process may have. */
+/*
+ * One descriptor a granule: take all that this process may have.  The kernel lets an
+ * unprivileged user have no more than that in flight; half of it is divided among
+ * the VMs, so that none can use up what another one needs.
+ */
 static void raise_descriptors(struct server *s)
 {
+	const uint64_t nr_vms = MAX(s->cfg->vms->len, 1);
 	struct rlimit lim;
 
-	s->fds_budget = VCMA_FDS_MAX;
+	s->fds_share = 1;
 	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
 		return;
 	if (lim.rlim_cur < lim.rlim_max) {
 		lim.rlim_cur = lim.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &lim); /* if it fails, pool_build() does the sums */
 	}
-	s->fds_budget = (uint32_t)CLAMP(lim.rlim_cur / 4, VCMA_FDS_MAX, 4096);
+	s->fds_share = (uint32_t)CLAMP(lim.rlim_cur / 2 / nr_vms, 1, VCMA_FDS_MAX);
 }
 
 static int get_backing(struct server *s, const struct backing_ops *ops, struct backing **ret,

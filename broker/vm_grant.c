@@ -58,7 +58,6 @@ static int verify(const struct vm *vm, const struct grant *grant)
 
 static void grant_pop(struct vm *vm)
 {
-	vm->server->fds_in_flight -= vm->unacked;
 	vm->unacked = 0;
 	g_free(g_queue_pop_head(&vm->grants));
 }
@@ -124,15 +123,12 @@ static bool send_part(struct vm *vm, const struct grant *g, const int *fds, uint
 bool vm_pump(struct vm *vm)
 {
 	struct grant *g = g_queue_peek_head(&vm->grants);
-	struct server *s = vm->server;
 	int fds[VCMA_FDS_MAX];
 	uint32_t n;
 
 	if (!g || vm->unacked || !vm->session || vm->session->conn->ended)
 		return false;
-	n = MIN(g->nr - g->sent, VCMA_FDS_MAX);
-	if (s->fds_in_flight + n > s->fds_budget)
-		return false; /* an acknowledgement or its deadline makes room */
+	n = MIN(g->nr - g->sent, vm->server->fds_share);
 	if (!g->sent && prepare(vm, g) < 0) {
 		withdraw(vm, g);
 		return true;
@@ -146,7 +142,6 @@ bool vm_pump(struct vm *vm)
 	g->sent += n;
 	vm->unacked = n;
 	vm->ack_deadline = now_ms() + ACK_DEADLINE_MS;
-	s->fds_in_flight += n;
 	return true;
 }
 
@@ -184,7 +179,6 @@ void vm_handle_ack(struct vm *vm, const struct vcma_lease_ack *ack)
 		core_lease_acked(vm->server->core, g->lease, now_ms());
 		grant_pop(vm);
 	} else {
-		vm->server->fds_in_flight -= vm->unacked;
 		vm->unacked = 0;
 	}
 }

@@ -172,8 +172,8 @@ struct vcma_lease_req {
 #define VCMA_DEADLINE_MAX_MS	600000
 
 /*
- * Status OK: the first descriptors ride along, min(nr_granules, VCMA_FDS_MAX)
- * of them; more follow in LEASE_PART, one packet for each LEASE_ACK.  The
+ * Status OK: the first descriptors ride along, as many as the broker chooses;
+ * more follow in LEASE_PART, one packet for each LEASE_ACK.  The
  * lease is the VM's when the last one is acknowledged [B-46] [B-48].  The receiver
  * owns the descriptors.  Otherwise: all fields 0 or a bare header [B-14], no
  * descriptor, hdr.status says why [B-44].

@@ -283,13 +283,13 @@ static const char *look_lease_reply(const void *msg, struct look *look)
 	const struct vcma_lease_reply *m = msg;
 	uint64_t size = vcma_le64_to_cpu(m->size);
 	uint32_t nr = vcma_le32_to_cpu(m->nr_granules);
-	uint32_t first = nr < VCMA_FDS_MAX ? nr : VCMA_FDS_MAX;
+	uint32_t first = vcma_le32_to_cpu(m->nr_fds);
 
 	if (!vcma_le64_to_cpu(m->lease))
 		return "lease id 0";
 	if (!is_power_of_two(size) || !is_power_of_two(nr) || nr > size / 4096)
 		return "size and number of granules do not go together";
-	if (vcma_le32_to_cpu(m->nr_fds) != first || look->nfds != first)
+	if (!first || first > nr || look->nfds != first)
 		return "the number of descriptors is not as announced";
 	return NULL;
 }

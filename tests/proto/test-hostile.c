@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -242,8 +243,10 @@ static void wait_idle(struct daemon *d)
 	assert_int_equal(operator_call(d, &m, sizeof(m), &pkt), VCMA_ST_OK);
 }
 
-static void start(struct daemon *d, const char *pool)
+/* @files: descriptors that vcmad may have; 0: as many as this process. */
+static void start(struct daemon *d, const char *pool, rlim_t files)
 {
+	const struct rlimit lim = { files, files };
 	const char *build = getenv("VCMA_BUILD");
 	char program[512];
 
@@ -255,6 +258,8 @@ static void start(struct daemon *d, const char *pool)
 		char log[96];
 		int fd;
 
+		if (files)
+			setrlimit(RLIMIT_NOFILE, &lim);
 		prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that fails leaves nothing behind */
 		snprintf(log, sizeof(log), "%s/log", d->dir);
 		fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -286,7 +291,7 @@ static int setup(void **state)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
 
-	start(d, "160M");
+	start(d, "160M", 0);
 	*state = d;
 	return 0;
 }
@@ -590,7 +595,7 @@ static void test_parts(void **state)
 	uint64_t id;
 
 	(void)state;
-	start(&big, "1G");
+	start(&big, "1G", 0);
 	send_lease(&big, big.good, 1024 * MIB, 1000);
 	id = lease_reply(big.good, &status);
 	assert_int_equal(status, VCMA_ST_OK);
@@ -617,6 +622,32 @@ static void test_parts(void **state)
 	assert_int_equal(stop(&big), 0);
 }
 
+/* I9: one who acknowledges nothing keeps nobody else waiting, however few may be in flight. */
+static void test_share(void **state)
+{
+	struct daemon d = { .good = -1 };
+	struct pollfd p = { .events = POLLIN };
+	uint32_t status;
+	uint64_t id;
+	int fd;
+
+	(void)state;
+	start(&d, "768M", 1000);
+	fd = dial_bad(&d);
+	send_lease(&d, fd, 512 * MIB, 1000);
+	lease_reply(fd, &status);
+	assert_int_equal(status, VCMA_ST_OK);
+	send_lease(&d, d.good, 256 * MIB, 1000);
+	p.fd = d.good;
+	assert_int_equal(poll(&p, 1, 3000), 1);
+	id = lease_reply(d.good, &status);
+	assert_int_equal(status, VCMA_ST_OK);
+	send_ack(d.good, id, 128, VCMA_ST_OK);
+	assert_int_equal(release(&d, d.good, id, 1), VCMA_ST_OK);
+	expect_goodbye(fd, VCMA_ST_TRY_LATER);
+	assert_int_equal(stop(&d), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_teardown(name, after)
@@ -626,6 +657,7 @@ int main(void)
 		T(test_too_many), T(test_does_not_read),
 		T(test_no_room_for_fds), T(test_silent), T(test_hang_up),
 		T(test_rounds), cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_share),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -516,10 +516,14 @@ static void test_values_of_replies(void **state)
 	BAD(LEASE, 0, VCMA_TO_VM, 4, m.lease_reply.size = L64(3 * MIB));
 	BAD(LEASE, 0, VCMA_TO_VM, 4, m.lease_reply.size = L64(8192));
 	BAD(LEASE, 0, VCMA_TO_VM, 4, m.lease_reply.nr_granules = L32(0));
-	BAD(LEASE, 0, VCMA_TO_VM, 4, m.lease_reply.nr_granules = L32(8));
+	BAD(LEASE, 0, VCMA_TO_VM, 4, m.lease_reply.nr_granules = L32(2));
 	BAD(LEASE, 0, VCMA_TO_VM, 4, m.lease_reply.nr_fds = L32(3));
+	BAD(LEASE, 0, VCMA_TO_VM, 5, m.lease_reply.nr_fds = L32(5));
 	BAD(LEASE, 0, VCMA_TO_VM, 0, m.lease_reply.nr_fds = L32(0));
-	/* Of a large lease the first packet is full. */
+	/* Of a large lease the first packet has some, as many as announced. */
+	DAMAGE("LEASE", VCMA_MSG_LEASE | VCMA_MSG_REPLY, 0, VCMA_TO_VM, 1,
+	       (m.lease_reply.size = L64(1024 * MIB), m.lease_reply.nr_granules = L32(512),
+		m.lease_reply.nr_fds = L32(1)), 0);
 	DAMAGE("LEASE", VCMA_MSG_LEASE | VCMA_MSG_REPLY, 0, VCMA_TO_VM, VCMA_FDS_MAX,
 	       (m.lease_reply.size = L64(1024 * MIB), m.lease_reply.nr_granules = L32(512),
 		m.lease_reply.nr_fds = L32(VCMA_FDS_MAX)), 0);
