@@ -98,11 +98,11 @@ static void handle_hello(struct vm *vm, struct peer *p, const struct vcma_hello 
 		return;
 	}
 	if (status == VCMA_ST_DENIED && p->unwelcome)
-		log_peer(&vm->rate, G_LOG_LEVEL_WARNING, "%s: process %d of uid %d refused: the socket's owner is uid %d",
+		log_peer(&vm->rate, G_LOG_LEVEL_WARNING, "%s: process %d of uid %d refused: the socket's owner is uid %d; run it as that user, or change owner= of [vm %s]",
 			 vm->cfg->name, (int)p->conn->cred.pid, (int)p->conn->cred.uid,
-			 (int)vm->cfg->uid);
+			 (int)vm->cfg->uid, vm->cfg->name);
 	else if (status == VCMA_ST_EXISTS)
-		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: process %d refused: process %d %s", vm->cfg->name,
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: process %d refused: process %d %s; end that one first", vm->cfg->name,
 			 (int)p->conn->cred.pid, (int)vm->holder.pid,
 			 vm_is_connected(vm) ? "is connected" : "still holds leases");
 	p->refused = true;

@@ -25,6 +25,7 @@ is 'a size of 2^63' "$(tell alpha lease x 8388608T 100)" 'refused *'
 
 peer_start second alpha
 is 'a second connection for a VM' "$peer_hello" 'refused EXISTS'
+log_has 'and says what to do' 'alpha: process [0-9]* refused: process [0-9]* is connected; end that one first'
 peer_stop second
 
 is 'what goes back must fault for the one who kept it' "$(tell alpha keep a)" ok

@@ -35,6 +35,9 @@ END
 refused 'a bad file, all mistakes at once' 2 '*bad.conf: \[pool main\] colour: unknown key*bad.conf: \[vm alpha\] limit: 32M is below the guarantee of 40M*bad.conf: \[pool main\] size: the guarantees*72M, beyond the pool*64M*' \
 	--config "$dir/bad.conf"
 is '--check-config says the same' "$("$vcmad" --check-config --config "$dir/bad.conf" 2>&1; echo $?)" '*colour*2'
+few=$(ulimit -n 310; for i in {1..12}; do set -- "$@" --vm "vm$i"; done
+	timeout 20 "$vcmad" --run-dir "$dir/run" --backing memfd --pool 64M "$@" 2>&1)
+is 'a pool that leaves too few descriptors for the VMs' "$few" '*32 granules need a descriptor each, * are left beside those that the VMs. connections may need: raise *LimitNOFILE*'
 
 # Two VMs whose guarantees fit in bytes but not in runs.
 cat >"$dir/runs.conf" <<END
@@ -79,7 +82,7 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
 	chmod 0666 "$dir/run/gamma.sock" "$dir/run/vcmad.sock"
 	in=$(echo info | setpriv --reuid 65534 --regid 65534 --clear-groups "$build/tests/peer" "$dir/run/gamma.sock" 2>&1)
 	is 'a process of another user, even if the file lets it in' "$in" 'refused DENIED*'
-	log_has 'is in the log' 'gamma: process [0-9]* of uid 65534 refused: the socket.s owner is uid 0'
+	log_has 'is in the log' 'gamma: process [0-9]* of uid 65534 refused: the socket.s owner is uid 0; run it as that user, or change owner='
 	in=$(echo info | setpriv --reuid 65534 --regid 65534 --clear-groups "$build/tests/peer" "$dir/run/vcmad.sock" 2>&1)
 	is 'on the operator socket, too' "$in" 'refused DENIED*'
 else
