@@ -26,9 +26,9 @@ check() {	# what, command
 apt=$work/etc
 mkdir -p "$apt/sources.list.d"
 cat >"$apt/sources.list" <<'END'
-deb http://deb.debian.org/debian bookworm main contrib # the first one
+deb http://mirror.example/debian bookworm main contrib # the first one
 deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://m.example/debian bookworm-updates main
-deb-src http://deb.debian.org/debian bookworm main
+deb-src http://mirror.example/debian bookworm main
 #deb http://off.example/debian bookworm main
 deb http://docker.example/linux/debian bookworm stable
 deb [signed-by=/usr/share/keyrings/other.gpg] http://other.example/debian bookworm main
@@ -59,7 +59,7 @@ scripts/debian-source --entries "$apt" "$work/source" 2>"$work/err"
 entries=$work/source/apt/sources.list.d
 cat "$entries"/* >"$work/entries" 2>/dev/null
 
-check "one-line entries are taken" 'grep -q "deb.debian.org/debian bookworm main" "$work/entries"'
+check "one-line entries are taken" 'grep -q "mirror.example/debian bookworm main" "$work/entries"'
 check "with their options" 'grep -q "signed-by=.*m.example/debian bookworm-updates" "$work/entries"'
 check "deb822 entries are taken" 'grep -q "^URIs: http://sources.example" "$work/entries"'
 check "and no others" '! grep -E "off|docker|other|backports|node" "$work/entries"'
