@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "chunk_select.h"
 #include "config.h"
@@ -28,7 +27,6 @@
 #include "util.h"
 
 #define HARVEST_MIN		1024
-#define DESCRIPTORS_RESERVED	256
 #define GRANULE_PFNS		(BACKING_GRANULE >> BACKING_PFN_SHIFT)
 
 /* What has been taken so far, and which of it would be kept. */
@@ -85,19 +83,16 @@ static int harvest_take(struct harvest *h, struct backing *b, uint32_t upto, uin
 }
 
 /*
- * How many descriptors this process may still open, without those for peers.
+ * How many descriptors this process may still open for granules.
  * The lowest that is free says how many are open: none is closed before this.
  */
-static uint32_t descriptors_left(void)
+static uint32_t descriptors_left(int fd_end)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	uint64_t used = fd < 0 ? UINT32_MAX : (uint64_t)fd + DESCRIPTORS_RESERVED;
-	struct rlimit lim;
+	int left = fd < 0 ? 0 : fd_end - fd;
 
 	fd_close(&fd);
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur <= used)
-		return 0;
-	return (uint32_t)MIN(lim.rlim_cur - used, UINT32_MAX);
+	return left < 0 ? 0 : (uint32_t)left;
 }
 
 static void read_number(const char *path, uint64_t *ret)
@@ -153,7 +148,7 @@ static void harvest_free(struct harvest *h)
 	g_free(h->keep);
 }
 
-static struct pool *pool_new(const struct config_pool *cfg, struct backing *backing,
+static struct pool *pool_new(const struct config_pool *cfg, struct backing *backing, int fd_end,
 			     struct harvest *h)
 {
 	struct pool *pool = g_new0(struct pool, 1);
@@ -161,6 +156,7 @@ static struct pool *pool_new(const struct config_pool *cfg, struct backing *back
 	g_strlcpy(pool->name, cfg->name, sizeof(pool->name));
 	pool->backing = backing;
 	pool->chunk_size = cfg->chunk;
+	pool->fd_end = fd_end;
 	pool->granules = g_new0(struct granule, h->kept);
 	for (uint32_t i = 0; i < h->nr; i++) {
 		struct granule *g = &pool->granules[pool->nr];
@@ -182,22 +178,23 @@ static struct pool *pool_new(const struct config_pool *cfg, struct backing *back
  * @backing: where from; outlives the pool
  * @min_run: bytes; the longest run that is promised to a VM
  * @first_pfn: where made-up PFNs begin, a multiple of the chunk
+ * @fd_end: descriptors below this number are for granules
  * @ret_pool: pool_free(); untouched on failure
  * @ret_error: on failure, cause and cure in words; g_free()
  *
  * Return: 0; -ENOSPC: too few pages, or too scattered; another -errno.
  */
 int pool_build(const struct config_pool *cfg, struct backing *backing, uint64_t min_run,
-	       uint64_t first_pfn, struct pool **ret_pool, char **ret_error)
+	       uint64_t first_pfn, int fd_end, struct pool **ret_pool, char **ret_error)
 {
 	const uint32_t wanted = (uint32_t)(cfg->size / BACKING_GRANULE);
-	const uint32_t left = descriptors_left();
+	const uint32_t left = descriptors_left(fd_end);
 	struct harvest h = { 0 };
 	uint32_t longest = 0, upto = wanted;
 	int r;
 
 	if (wanted > left) {
-		*ret_error = g_strdup_printf("pool %s: %u granules need a descriptor each, this process may open %u more: raise its limit (ulimit -n, LimitNOFILE=) or use a smaller pool",
+		*ret_error = g_strdup_printf("pool %s: %u granules need a descriptor each, %u are left beside those that the VMs' connections may need: raise this process's limit (ulimit -n, LimitNOFILE=) or use a smaller pool",
 					     cfg->name, wanted, left);
 		return -EMFILE;
 	}
@@ -223,7 +220,7 @@ int pool_build(const struct config_pool *cfg, struct backing *backing, uint64_t 
 	if (r < 0)
 		*ret_error = g_strdup_printf("pool %s: %s", cfg->name, g_strerror(-r));
 	else
-		*ret_pool = pool_new(cfg, backing, &h);
+		*ret_pool = pool_new(cfg, backing, fd_end, &h);
 out:
 	harvest_free(&h);
 	return r;

@@ -37,18 +37,26 @@ struct granule {
 	unsigned int misses;
 };
 
+/**
+ * struct pool - see above
+ * @backing: shared by all pools of that kind
+ * @granules: in the order of their PFNs
+ * @fd_end: descriptors from this number on are not for granules, not even for those
+ *	that the scrubber holds for a moment: they are for the VMs' connections (I9)
+ */
 struct pool {
 	char name[VCMA_NAME_MAX];
-	struct backing *backing;	/* shared by all pools of that kind */
+	struct backing *backing;
 	uint64_t chunk_size;
-	struct granule *granules;	/* ascending PFNs */
+	struct granule *granules;
 	uint32_t nr;
+	int fd_end;
 	struct core_pool *core;
 	struct scrubber *scrubber;
 };
 
 int pool_build(const struct config_pool *cfg, struct backing *backing, uint64_t min_run,
-	       uint64_t first_pfn, struct pool **ret_pool, char **ret_error);
+	       uint64_t first_pfn, int fd_end, struct pool **ret_pool, char **ret_error);
 int pool_add_to_core(struct pool *pool, struct core *core, char **ret_error);
 void pool_free(struct pool *pool);
 struct granule *pool_find(const struct pool *pool, uint64_t pfn);

@@ -107,6 +107,8 @@ static enum core_scrub_result seek(struct scrubber *s, struct granule *g, GArray
 			return CORE_SCRUB_CLEAN;
 		}
 		g_array_append_val(held, f);
+		if (f.fd >= s->pool->fd_end)
+			break; /* the other descriptors are for peers */
 	}
 	return CORE_SCRUB_MISSING;
 }

@@ -34,6 +34,7 @@ struct vm;
  * @backings: struct backing *, one of a kind
  * @pools: struct pool *, in the configuration's order
  * @vms: struct vm *, likewise
+ * @fd_end: descriptors below this number are for granules
  * @fds_share: descriptors that a VM may have in flight: sent and not acknowledged (I9)
  * @record_stale: the run record names somebody who holds nothing any more
  */
@@ -49,6 +50,7 @@ struct server {
 	struct oper *oper;
 	GSource *timer;
 	GArray *scrub_sources;
+	int fd_end;
 	uint32_t fds_share;
 	bool record_stale;
 	bool in_turn;

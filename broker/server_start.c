@@ -18,6 +18,10 @@
 #include "vm.h"
 #include "wire.h"
 
+/* Descriptors beside those of granules: the daemon's own, and what one VM's peers may cost. */
+#define FDS_OWN		(64 + OPER_PEERS_MAX)
+#define FDS_VM		(3 + 2 * PEERS_MAX)	/* listener, session, pidfd; peers without a session */
+
 #define MADE_UP_PFN_BASE (UINT64_C(1) << 36) /* where no machine has memory */
 
 /*
@@ -27,7 +31,7 @@
  */
 static void raise_descriptors(struct server *s)
 {
-	const uint64_t nr_vms = MAX(s->cfg->vms->len, 1);
+	const uint64_t nr_vms = s->cfg->vms->len, reserved = FDS_OWN + nr_vms * FDS_VM;
 	struct rlimit lim;
 
 	s->fds_share = 1;
@@ -37,6 +41,7 @@ static void raise_descriptors(struct server *s)
 		lim.rlim_cur = lim.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &lim); /* if it fails, pool_build() does the sums */
 	}
+	s->fd_end = (int)(MIN(lim.rlim_cur, G_MAXINT) - MIN(lim.rlim_cur, reserved));
 	s->fds_share = (uint32_t)CLAMP(lim.rlim_cur / 2 / nr_vms, 1, VCMA_FDS_MAX);
 }
 
@@ -78,7 +83,8 @@ static int build_from(struct server *s, unsigned int index, const struct backing
 		return r;
 	cfg.backing = ops;
 	return pool_build(&cfg, b, longest_promise(s->cfg, index),
-			  MADE_UP_PFN_BASE + ((uint64_t)index << 34), ret_pool, ret_error);
+			  MADE_UP_PFN_BASE + ((uint64_t)index << 34), s->fd_end, ret_pool,
+			  ret_error);
 }
 
 static void log_pool(const struct pool *pool)

@@ -37,7 +37,7 @@ refused 'a bad file, all mistakes at once' 2 '*bad.conf: \[pool main\] colour: u
 is '--check-config says the same' "$("$vcmad" --check-config --config "$dir/bad.conf" 2>&1; echo $?)" '*colour*2'
 few=$(ulimit -n 310; for i in {1..12}; do set -- "$@" --vm "vm$i"; done
 	timeout 20 "$vcmad" --run-dir "$dir/run" --backing memfd --pool 64M "$@" 2>&1)
-is 'a pool that leaves too few descriptors for the VMs' "$few" '*32 granules need a descriptor each, * are left beside those that the VMs. connections may need: raise *LimitNOFILE*'
+is 'a pool that leaves too few descriptors for the VMs' "$few" '*32 granules need a descriptor each, * are left beside those that the VMs? connections may need: raise *LimitNOFILE*'
 
 # Two VMs whose guarantees fit in bytes but not in runs.
 cat >"$dir/runs.conf" <<END

@@ -134,6 +134,7 @@ static int setup(void **state)
 	f->pool.backing = &f->backing;
 	f->pool.granules = f->granules;
 	f->pool.nr = GRANULES;
+	f->pool.fd_end = 100000;
 	for (unsigned int i = 0; i < GRANULES; i++) {
 		push(f, FIRST + i * STEP);
 		f->granules[i].pfn = FIRST + i * STEP;
@@ -339,6 +340,20 @@ static void test_deep(void **state)
 	f->granules[7].file.fd = -1;
 }
 
+/* I9: while the scrubber seeks a page, peers have the descriptors that are theirs. */
+static void test_descriptors(void **state)
+{
+	struct fake *f = *state;
+
+	steal(f, 0);
+	for (unsigned int i = 0; i < 2 * SCRUB_HOLD; i++)
+		give_back(f, FOREIGN + i * STEP);
+	f->pool.fd_end = 0;
+	assert_int_equal(scrub_one(f, 0).result, CORE_SCRUB_MISSING);
+	assert_int_equal(f->takes, 1);
+	f->granules[0].file.fd = -1;
+}
+
 static void test_offer(void **state)
 {
 	struct fake *f = *state;
@@ -386,7 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_same_page), T(test_missing_then_back), T(test_obstructed),
 		T(test_foreign_pages), T(test_found), T(test_swapped), T(test_deep),
-		T(test_offer), T(test_stop),
+		T(test_descriptors), T(test_offer), T(test_stop),
 	};
 
 	return cmocka_run_group_tests_name("scrub", tests, NULL, NULL);
