@@ -106,6 +106,14 @@ static bool parse_size(GPtrArray *errors, const struct config *cfg, const char *
 	return true;
 }
 
+/* A size that is 0 when it was not given, so that it cannot be given as 0. */
+static void parse_size_above_0(GPtrArray *errors, const struct config *cfg, const char *group,
+			       const char *key, const char *text, uint64_t *ret_size)
+{
+	if (parse_size(errors, cfg, group, key, text, ret_size) && !*ret_size)
+		config_error(errors, cfg, group, key, "cannot be 0");
+}
+
 /* TOTAL or TOTAL/RUN */
 static void parse_guarantee(GPtrArray *errors, const struct config *cfg, const char *group,
 			    const char *text, struct config_vm *vm)
@@ -271,11 +279,11 @@ static void read_pool(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const
 	if (!v)
 		config_error(errors, cfg, group, "size", "is missing: say how large the pool is, as in size=256M");
 	else
-		parse_size(errors, cfg, group, "size", v, &pool->size);
+		parse_size_above_0(errors, cfg, group, "size", v, &pool->size);
 	g_free(v);
 	v = get_value(errors, cfg, kf, group, "chunk");
-	if (v && parse_size(errors, cfg, group, "chunk", v, &pool->chunk) && !pool->chunk)
-		config_error(errors, cfg, group, "chunk", "cannot be 0");
+	if (v)
+		parse_size_above_0(errors, cfg, group, "chunk", v, &pool->chunk);
 	g_free(v);
 }
 
@@ -412,6 +420,14 @@ static struct config *from_file(const struct config_args *args, GPtrArray *error
 	return cfg;
 }
 
+/* Is *@v there before @v, too? */
+static bool is_among(char **list, char **v)
+{
+	while (list < v && strcmp(*list, *v))
+		list++;
+	return list < v;
+}
+
 static struct config *from_options(const struct config_args *args, GPtrArray *errors)
 {
 	struct config *cfg = config_new("command line");
@@ -423,15 +439,20 @@ static struct config *from_options(const struct config_args *args, GPtrArray *er
 		config_error(errors, cfg, NULL, "--pool",
 			     "is missing: say --config FILE, or --pool SIZE --vm NAME as in: vcmad --pool 256M --vm alpha --vm beta");
 	else
-		parse_size(errors, cfg, NULL, "--pool", args->pool_size, &pool->size);
-	if (args->chunk && parse_size(errors, cfg, NULL, "--chunk", args->chunk, &pool->chunk) &&
-	    !pool->chunk)
-		config_error(errors, cfg, NULL, "--chunk", "cannot be 0");
+		parse_size_above_0(errors, cfg, NULL, "--pool", args->pool_size, &pool->size);
+	if (args->chunk)
+		parse_size_above_0(errors, cfg, NULL, "--chunk", args->chunk, &pool->chunk);
 	if (args->backing)
 		parse_backing(errors, cfg, NULL, "--backing", args->backing, pool);
 	for (char **v = args->vms; v && *v; v++) {
-		struct config_vm *vm = vm_add(cfg);
+		struct config_vm *vm;
 
+		if (is_among(args->vms, v)) {
+			config_error(errors, cfg, "--vm", NULL, "\"%s\" is there twice: each VM has a name of its own",
+				     *v);
+			continue;
+		}
+		vm = vm_add(cfg);
 		vm->pool = 0;
 		copy_name(errors, cfg, "--vm", "VM", *v, vm->name);
 	}

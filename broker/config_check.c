@@ -69,7 +69,7 @@ static void check_pool(struct config *cfg, struct config_pool *pool, GPtrArray *
 	const char *key_size = file ? "size" : "--pool", *key_chunk = file ? "chunk" : "--chunk";
 	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
 
-	if (!pool->size) /* missing or wrong: said already, unless it is a zero */
+	if (!pool->size) /* missing or wrong: said already */
 		goto out;
 	if (!pool->chunk)
 		pool->chunk = chunk_default(pool->size, BACKING_GRANULE);
@@ -181,6 +181,9 @@ static void check_sockets(struct config *cfg, GPtrArray *errors)
 	if (!have_dir) {
 		config_error(errors, cfg, "daemon", "run-dir",
 			     "is missing and $XDG_RUNTIME_DIR is not set: say --run-dir DIR");
+	} else if (!*cfg->run_dir) {
+		config_error(errors, cfg, NULL, "--run-dir", "\"\" is not a directory");
+		have_dir = false;
 	} else if (!g_path_is_absolute(cfg->run_dir)) {
 		char *dir = g_canonicalize_filename(cfg->run_dir, NULL);
 

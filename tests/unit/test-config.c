@@ -148,12 +148,19 @@ static void test_options_bad(void **state)
 	struct fixture *f = *state;
 	char *twice[] = { (char *)"alpha", (char *)"alpha", NULL };
 	char *odd[] = { (char *)"a/b", NULL };
+	struct config_args args = { .pool_size = "64M", .run_dir = "" };
 
 	assert_int_equal(load_options(f, (struct config_args){ .vms = twice }), -EINVAL);
 	assert_error(f, "--pool", "is missing", "--vm alpha");
 	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "256M", .vms = twice }),
 			 -EINVAL);
-	assert_error(f, "vm alpha", "socket", "already");
+	assert_error(f, "--vm", "\"alpha\"", "twice");
+	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "0", .vms = twice + 1 }),
+			 -EINVAL);
+	assert_error(f, "--pool", "", "cannot be 0");
+	args.vms = twice + 1;
+	assert_int_equal(config_load(&args, &f->cfg, f->errors), -EINVAL);
+	assert_error(f, "--run-dir", "\"\"", "not a directory");
 	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "256M", .vms = odd }),
 			 -EINVAL);
 	assert_error(f, "--vm", "a/b", "not a name");
@@ -255,13 +262,14 @@ static void test_sizes(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(load(f, "[pool p]\nsize=lots\n[pool q]\nsize=65T\n[pool r]\n"
-				 "[pool s]\nsize=33M\n[pool t]\nsize=64M\nchunk=0\n"
+				 "[pool s]\nsize=33M\n[pool t]\nsize=64M\nchunk=0\n[pool u]\nsize=0\n"
 				 "[vm a]\npool=s\nlimit=-1\n"), -EINVAL);
 	assert_error(f, "[pool p]", "size", "\"lots\" is not a size");
 	assert_error(f, "[pool q]", "size", "65T is beyond 64T");
 	assert_error(f, "[pool r]", "size", "is missing");
 	assert_error(f, "[pool s]", "size", "33M is not a multiple of the chunk");
 	assert_error(f, "[pool t]", "chunk", "cannot be 0");
+	assert_error(f, "[pool u]", "size", "cannot be 0");
 	assert_error(f, "[vm a]", "limit", "\"-1\" is not a size");
 }
 
