@@ -63,20 +63,39 @@ const struct core_ops server_core_ops = {
 
 /* --- what the scrubbers did --- */
 
-static const char *charged_to(const struct granule *g)
+/* The VM that is charged for a granule, or NULL. */
+static struct vm *charged(const struct granule *g)
 {
 	struct core_vm *cvm = core_granule_holder(g->core);
-	const struct vm *vm = cvm ? core_vm_tag(cvm) : NULL;
 
-	return vm ? vm->cfg->name : "nobody";
+	return cvm ? core_vm_tag(cvm) : NULL;
+}
+
+/* A line about a missing page counts as one about the VM that can cause many (I9). */
+static bool may_log(const struct granule *g)
+{
+	struct vm *vm = charged(g);
+
+	return !vm || log_rate_ok(&vm->rate, now_ms());
 }
 
 static void log_missing(const struct granule *g, bool obstructed)
 {
+	const struct vm *vm = charged(g);
+
+	if (!may_log(g))
+		return;
 	log_warn("pool %s: PFN 0x%" G_GINT64_MODIFIER "x is quarantined, charged to %s: %s", g->pool->name,
-		 g->pfn, charged_to(g), obstructed ?
+		 g->pfn, vm ? vm->cfg->name : "nobody", obstructed ?
 		 "its process forbade to revoke it (seals); it comes back when that process has exited" :
 		 "its page has not come back (pinned, or taken by another user of huge pages)");
+}
+
+static void log_back(const struct granule *g)
+{
+	if (may_log(g))
+		log_info("pool %s: PFN 0x%" G_GINT64_MODIFIER "x is back from quarantine",
+			 g->pool->name, g->pfn);
 }
 
 /* A page that was sought for one granule belongs to another. */
@@ -92,7 +111,7 @@ static void take_found(struct server *s, struct pool *pool, struct granule_file 
 	}
 	g->file = *found;
 	g->misses = 0;
-	log_info("pool %s: PFN 0x%" G_GINT64_MODIFIER "x is back from quarantine", pool->name, g->pfn);
+	log_back(g);
 	core_scrubbed(s->core, cg, CORE_SCRUB_CLEAN, now_ms());
 }
 
@@ -117,8 +136,7 @@ static gboolean on_scrubbed(gint fd, GIOCondition condition, gpointer data)
 		if (r.result == CORE_SCRUB_MISSING && r.misses == 1)
 			log_missing(r.granule, r.obstructed);
 		else if (r.result == CORE_SCRUB_CLEAN && r.misses)
-			log_info("pool %s: PFN 0x%" G_GINT64_MODIFIER "x is back from quarantine",
-				 src->pool->name, r.granule->pfn);
+			log_back(r.granule);
 		core_scrubbed(src->server->core, r.granule->core, r.result, now_ms());
 	}
 	server_turn(src->server);

@@ -255,8 +255,8 @@ void holder_gone(struct vm *vm, const char *how)
 	}
 	vm_record(vm, &rec);
 	if (rec.nr_leases)
-		log_info("%s: process %d %s: %u leases (%s) come back", vm->cfg->name,
-			 (int)vm->holder.pid, how, vcma_le32_to_cpu(rec.nr_leases),
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: process %d %s: %u leases (%s) come back",
+			 vm->cfg->name, (int)vm->holder.pid, how, vcma_le32_to_cpu(rec.nr_leases),
 			 size_format(vcma_le64_to_cpu(rec.leased), size));
 	core_vm_gone(vm->server->core, vm->core, now_ms());
 	holder_forget(vm);
@@ -287,7 +287,8 @@ void session_close(struct vm *vm)
 	core_vm_disconnected(vm->server->core, vm->core, now_ms());
 	vm_record(vm, &rec);
 	if (rec.nr_leases)
-		log_info("%s: connection ended, process %d still holds %u leases (%s)",
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO,
+			 "%s: connection ended, process %d still holds %u leases (%s)",
 			 vm->cfg->name, (int)vm->holder.pid, vcma_le32_to_cpu(rec.nr_leases),
 			 size_format(vcma_le64_to_cpu(rec.leased), size));
 	else

@@ -257,8 +257,8 @@ void vm_reclaim(struct vm *vm, uint32_t id, uint32_t deadline_ms, const uint64_t
 		m->lease[i] = vcma_cpu_to_le64(lease[i]);
 		bytes += l ? core_lease_size(l) : 0;
 	}
-	log_info("%s: asked to give back %u leases (%s) within %u ms", vm->cfg->name, count,
-		 size_format(bytes, size), deadline_ms);
+	log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: asked to give back %u leases (%s) within %u ms",
+		 vm->cfg->name, count, size_format(bytes, size), deadline_ms);
 	conn_send(vm->session->conn, m, len);
 }
 

@@ -564,6 +564,30 @@ static void test_hang_up(void **state)
 	}
 }
 
+/* Whatever it does again and again, the log does not grow with it (I9). */
+static void test_log(void **state)
+{
+	struct daemon *d = *state;
+	unsigned int lines = 0;
+	char path[96], line[512];
+	FILE *log;
+
+	for (unsigned int i = 0; i < 50; i++) {
+		int fd = dial_bad(d);
+
+		get_lease(d, fd, 2 * MIB);
+		close(fd); /* holds on to it, then says that it does not */
+	}
+	snprintf(path, sizeof(path), "%s/log", d->dir);
+	log = fopen(path, "r");
+	assert_non_null(log);
+	while (fgets(line, sizeof(line), log))
+		lines += !strncmp(line, "vcmad: bad: ", 12);
+	fclose(log);
+	assert_true(lines < 50); /* it has done nothing else that is worth many */
+	close(dial_bad(d));
+}
+
 /* No leak: granules, descriptors and records are as before after 100 rounds. */
 static void test_rounds(void **state)
 {
@@ -656,7 +680,7 @@ int main(void)
 		T(test_wrong_ack), T(test_abort), T(test_no_ack), T(test_foreign_leases),
 		T(test_too_many), T(test_does_not_read),
 		T(test_no_room_for_fds), T(test_silent), T(test_hang_up),
-		T(test_rounds), cmocka_unit_test(test_parts),
+		T(test_rounds), T(test_log), cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_share),
 	};
 
