@@ -86,7 +86,7 @@ is 'beta cannot have these pages' "$(tell beta lease b 64M 300)" 'refused *'
 peer_kill alpha
 is 'once alpha is gone it can' "$(tell beta lease b 64M 20000)" 'ok * 32'
 is 'and they are zero' "$(tell beta check b 0)" ok
-log_has 'that is in the log' 'is back from quarantine'
+is 'nothing is quarantined any more' "$("$build/vcmactl" --run-dir "$dir/run" pools --json)" '*"quarantined": 0,*'
 is 'beta gives them back' "$(tell beta release b)" ok
 peer_stop beta
 stop_vcmad
