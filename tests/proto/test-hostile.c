@@ -328,6 +328,7 @@ static int after(void **state)
 
 /* --- what they do --- */
 
+/* [B-1], [B-5], [B-12] */
 static void test_garbage(void **state)
 {
 	struct daemon *d = *state;
@@ -355,6 +356,7 @@ static void test_garbage(void **state)
 	}
 }
 
+/* [B-11] */
 static void test_descriptors(void **state)
 {
 	struct daemon *d = *state;
@@ -367,6 +369,7 @@ static void test_descriptors(void **state)
 	expect_goodbye(fd, VCMA_ST_INVALID);
 }
 
+/* [B-6], [B-20], [B-47] */
 static void test_order(void **state)
 {
 	struct daemon *d = *state;
@@ -390,6 +393,7 @@ static void test_order(void **state)
 	expect_goodbye(fd, VCMA_ST_INVALID);
 }
 
+/* [B-13] */
 static void test_operator_requests(void **state)
 {
 	struct daemon *d = *state;
@@ -405,6 +409,7 @@ static void test_operator_requests(void **state)
 	close(fd);
 }
 
+/* [B-47], [B-48] */
 static void test_wrong_ack(void **state)
 {
 	struct daemon *d = *state;
@@ -420,6 +425,7 @@ static void test_wrong_ack(void **state)
 	expect_goodbye(fd, VCMA_ST_INVALID);
 }
 
+/* [B-47] */
 static void test_abort(void **state)
 {
 	struct daemon *d = *state;
@@ -435,7 +441,24 @@ static void test_abort(void **state)
 	close(fd);
 }
 
-/* I10: it costs the one who does not answer its connection, and nobody else's. */
+/* Answered, and the connection goes on. [B-12], [B-40] */
+static void test_bad_sizes(void **state)
+{
+	static const uint64_t size[] = { 0, UINT64_MAX, 1, 3 * MIB, MIB, UINT64_MAX - 4095 };
+	struct daemon *d = *state;
+	int fd = dial_bad(d);
+	uint32_t status;
+
+	for (unsigned int i = 0; i < sizeof(size) / sizeof(size[0]); i++) {
+		send_lease(d, fd, size[i], 1000);
+		lease_reply(fd, &status);
+		assert_int_equal(status, VCMA_ST_INVALID);
+	}
+	assert_int_equal(release(d, fd, get_lease(d, fd, 8 * MIB), 1), VCMA_ST_OK);
+	close(fd);
+}
+
+/* I10: it costs the one who does not answer its connection, and nobody else's. [B-46] */
 static void test_no_ack(void **state)
 {
 	struct daemon *d = *state;
@@ -448,6 +471,7 @@ static void test_no_ack(void **state)
 	expect_goodbye(fd, VCMA_ST_TRY_LATER);
 }
 
+/* [B-51] */
 static void test_foreign_leases(void **state)
 {
 	struct daemon *d = *state;
@@ -461,6 +485,7 @@ static void test_foreign_leases(void **state)
 	close(fd);
 }
 
+/* [B-27], [B-50] */
 static void test_too_many(void **state)
 {
 	struct daemon *d = *state;
@@ -490,7 +515,7 @@ static void test_too_many(void **state)
 	assert_int_equal(release(d, d->good, rest, 1), VCMA_ST_OK);
 }
 
-/* It asks and does not read. */
+/* It asks and does not read. [B-30] */
 static void test_does_not_read(void **state)
 {
 	struct daemon *d = *state;
@@ -534,7 +559,7 @@ static void test_no_room_for_fds(void **state)
 	close(p.fd);
 }
 
-/* Many who never say HELLO. */
+/* Many who never say HELLO. [B-20] */
 static void test_silent(void **state)
 {
 	struct daemon *d = *state;
@@ -550,7 +575,7 @@ static void test_silent(void **state)
 	close(dial_bad(d));
 }
 
-/* Dies with everything under way. */
+/* Dies with everything under way. [B-31] */
 static void test_hang_up(void **state)
 {
 	struct daemon *d = *state;
@@ -609,7 +634,7 @@ static void test_rounds(void **state)
 	assert_int_equal(vcma_le32_to_cpu(pool->clean), 80);
 }
 
-/* More granules than one packet carries: parts, each acknowledged. */
+/* More granules than one packet carries: parts, each acknowledged. [B-46], [B-47] */
 static void test_parts(void **state)
 {
 	struct daemon big = { .good = -1 };
@@ -677,8 +702,8 @@ int main(void)
 #define T(name) cmocka_unit_test_teardown(name, after)
 	const struct CMUnitTest tests[] = {
 		T(test_garbage), T(test_descriptors), T(test_order), T(test_operator_requests),
-		T(test_wrong_ack), T(test_abort), T(test_no_ack), T(test_foreign_leases),
-		T(test_too_many), T(test_does_not_read),
+		T(test_bad_sizes), T(test_wrong_ack), T(test_abort), T(test_no_ack),
+		T(test_foreign_leases), T(test_too_many), T(test_does_not_read),
 		T(test_no_room_for_fds), T(test_silent), T(test_hang_up),
 		T(test_rounds), T(test_log), cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_share),
