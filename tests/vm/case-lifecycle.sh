@@ -17,14 +17,22 @@ must pool_up 128 <<-'EOF'
 	[vm alpha]
 	pool=main
 	limit=96M
+	[vm beta]
+	pool=main
 EOF
-must guest_up alpha --reboot -- -device edu,addr=10
+# A second device, behind the first: the driver serves one.
+must guest_up alpha --reboot -- -device edu,addr=10 \
+	-object "vcma-broker,id=b1,path=$run/beta.sock" \
+	-device virtio-cma-pci,broker=b1,normal=64M,addr=12
 
 load='vcma_load && modprobe vcma_test && t mask 64'
 
 must guest alpha "$load"
 check "a buffer of 64 MiB" guest alpha 't alloc 0 67108864'
 check_eq "which vcmad knows of" "$(leased_mib alpha)" 64
+
+check "a second device is refused, with cause and cure" guest alpha \
+	'dmesg | grep "a guest has one virtio-cma device, and .* is it: give that one more windows"'
 
 # --- a second driver instance
 

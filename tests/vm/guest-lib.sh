@@ -13,11 +13,11 @@ vcma_load()
 		wait_for [ -e "$(vcma_dir)/driver" ]
 }
 
-# vcma_dir: the virtio-cma device in sysfs
+# vcma_dir: the (first) virtio-cma device in sysfs
 vcma_dir()
 {
 	for d in /sys/bus/virtio/devices/*; do
-		[ "$(cat "$d/device")" = 0x003f ] && echo "$d"
+		[ "$(cat "$d/device")" = 0x003f ] && echo "$d" && return
 	done
 }
 
