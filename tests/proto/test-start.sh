@@ -39,7 +39,7 @@ few=$(ulimit -n 310; for i in {1..12}; do set -- "$@" --vm "vm$i"; done
 	timeout 20 "$vcmad" --run-dir "$dir/run" --backing memfd --pool 64M "$@" 2>&1)
 is 'a pool that leaves too few descriptors for the VMs' "$few" '*32 granules need a descriptor each, * are left beside those that the VMs? connections may need: raise *LimitNOFILE*'
 
-# Two VMs whose guarantees fit in bytes but not in runs.
+# Two VMs whose promised runs fill the pool, and one that has none.
 cat >"$dir/runs.conf" <<END
 [pool main]
 backing=memfd

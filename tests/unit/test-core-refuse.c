@@ -169,6 +169,27 @@ static struct sim *two_extents(void)
 	return sim_new_pfns(pfn, 128, 16 * MIB, 2 * MIB);
 }
 
+/* Enough bytes, but no run as long as is promised: an error at start (I7). */
+static void guarantee_without_run(void **state)
+{
+	struct sim *sim = two_extents();
+	struct core_vm_desc desc = {
+		.name = "v", .pool = sim->pool, .limit = 256 * MIB,
+		.guarantee = 256 * MIB, .guarantee_run = 256 * MIB,
+	};
+	struct core_vm *vm = NULL;
+	uint64_t got = 77;
+
+	(void)state;
+	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -ENOSPC);
+	assert_int_equal(got, 0);
+	assert_int_equal(sim_pool_record(sim).guaranteed, 0);
+	desc.guarantee_run = 128 * MIB;
+	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), 0);
+	assert_int_equal(sim_pool_record(sim).guaranteed, 256 * MIB);
+	sim_free(sim);
+}
+
 /* [B-44] */
 static void no_run(void **state)
 {
@@ -343,6 +364,7 @@ int main(void)
 		cmocka_unit_test(bad_vms),
 		cmocka_unit_test(invalid_requests),
 		cmocka_unit_test(no_memory),
+		cmocka_unit_test(guarantee_without_run),
 		cmocka_unit_test(no_run),
 		cmocka_unit_test(guaranteed_run),
 		cmocka_unit_test(guarantee_splits_runs),
