@@ -185,11 +185,11 @@ proto_run = $(addprefix $(1)/tests/,$(if $(HAVE_CMOCKA),$(proto_built))) $(proto
 no_cmocka = $(if $(HAVE_CMOCKA),,--skip 'cmocka is missing (libcmocka-dev)')
 
 run_unit = --group unit --timeout 60 $(no_cmocka) $(call unit_run,$(O))
-run_proto = --group proto --timeout 120 $(no_cmocka) $(call proto_run,$(O))
+run_proto = --group proto --timeout 120 --exclusive $(no_cmocka) $(call proto_run,$(O))
 run_build = --group build --timeout 60 tests/build/test-runner.sh tests/build/test-scripts.sh
 run_style = --group style --timeout 600 scripts/check-style
 run_style_quick = --group style --timeout 60 'scripts/check-style --quick'
-run_asan = --group asan --timeout 300 --env '$(asan_env)' $(no_cmocka) \
+run_asan = --group asan --timeout 300 --exclusive --env '$(asan_env)' $(no_cmocka) \
 	$(call unit_run,$(asan_dir)) $(call proto_run,$(asan_dir))
 run_install = --group install --timeout 120 scripts/check-install
 qtest_names = $(patsubst tests/qtest/%.c,%,$(sort $(wildcard tests/qtest/*-test.c)))
