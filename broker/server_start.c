@@ -20,7 +20,8 @@
 
 /* Descriptors beside those of granules: the daemon's own, and what one VM's peers may cost. */
 #define FDS_OWN		(64 + OPER_PEERS_MAX)
-#define FDS_VM		(3 + 2 * PEERS_MAX)	/* listener, session, pidfd; peers without a session */
+/* Listener, session and pidfd; and peers without a session. */
+#define FDS_VM		(3 + 2 * PEERS_MAX)
 
 #define MADE_UP_PFN_BASE (UINT64_C(1) << 36) /* where no machine has memory */
 
