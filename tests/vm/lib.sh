@@ -185,10 +185,12 @@ refusal()
 	vm_value "$1" text
 }
 
+# Descriptor 7 is the demo's lock: who outlives the demo must not keep it.
+
 # vcmad_up: starts it; 1 if it refused to
 vcmad_up()
 {
-	"$build/vcmad" --config "$run/vcmad.conf" --run-dir "$run" >"$logs/vcmad.log" 2>&1 &
+	"$build/vcmad" --config "$run/vcmad.conf" --run-dir "$run" >"$logs/vcmad.log" 2>&1 7>&- &
 	vcmad_pid=$!
 	wait_until 150 vcmad_decided
 	vcmad_answers
@@ -262,7 +264,7 @@ guest_up()
 		--module "$build/driver/virtio_cma.ko" \
 		--module "$build/test-modules/vcma_test.ko" \
 		--file "$vm/guest-lib.sh:/root/lib.sh" \
-		"${args[@]}"
+		"${args[@]}" 7>&-
 }
 
 # guest NAME COMMAND...: in the guest, with the functions of guest-lib.sh
