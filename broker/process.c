@@ -23,6 +23,7 @@ int process_get(pid_t pid, struct process *ret)
 {
 	char path[64], buf[1024], state, *p;
 	uint64_t start;
+	int threads;
 	ssize_t n;
 	int fd;
 
@@ -37,10 +38,11 @@ int process_get(pid_t pid, struct process *ret)
 	buf[n] = '\0';
 	/* pid (name) state ppid ...; the name may have any byte in it */
 	p = strrchr(buf, ')');
-	if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-			 &state, &start) != 2)
+	if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %" SCNu64,
+			 &state, &threads, &start) != 3)
 		return -ESRCH;
-	if (state == 'Z' || state == 'X')
+	/* A main thread that has ended is a zombie, too; the others have the memory. */
+	if ((state == 'Z' || state == 'X') && threads < 2)
 		return -ESRCH;
 	ret->pid = pid;
 	ret->start = start;

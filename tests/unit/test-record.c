@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -91,6 +93,44 @@ static void test_zombie(void **state)
 	bury(a);
 }
 
+static void *sleep_on(void *unused)
+{
+	pause();
+	return unused;
+}
+
+/* Its main thread is a zombie, but another one has the memory still. */
+static void test_main_thread_gone(void **state)
+{
+	struct process p;
+	char path[64], *stat = NULL;
+	pthread_t thread;
+	pid_t a = fork();
+
+	(void)state;
+	if (!a) {
+		alarm(30); /* a test that fails leaves nothing behind */
+		if (pthread_create(&thread, NULL, sleep_on, NULL) == 0)
+			pthread_exit(NULL);
+		_exit(1);
+	}
+	assert_true(a > 0);
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)a);
+	for (unsigned int i = 0; i < 500; i++) {
+		g_clear_pointer(&stat, g_free);
+		assert_true(g_file_get_contents(path, &stat, NULL, NULL));
+		if (strstr(stat, ") Z "))
+			break;
+		g_usleep(10000);
+	}
+	assert_non_null(strstr(stat, ") Z "));
+	g_free(stat);
+	assert_int_equal(process_get(a, &p), 0);
+	assert_true(process_is_alive(&p));
+	bury(a);
+	assert_false(process_is_alive(&p));
+}
+
 /* The same pid, another start: another process. */
 static void test_pid_reused(void **state)
 {
@@ -152,7 +192,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_living), T(test_zombie), T(test_pid_reused), T(test_empty_is_no_file),
+		T(test_living), T(test_zombie), T(test_main_thread_gone),
+		T(test_pid_reused), T(test_empty_is_no_file),
 		T(test_not_a_record), T(test_lock),
 	};
 
