@@ -46,7 +46,6 @@ void tree_insert(struct tree *t, struct tree_node *n);
 /* @n must be in the tree. */
 void tree_remove(struct tree *t, struct tree_node *n);
 struct tree_node *tree_first(const struct tree *t);
-struct tree_node *tree_last(const struct tree *t);
 /*
  * The first member for which below() is false; NULL if there is none.
  * below() must be true for all members up to some point, and false from there.

@@ -179,7 +179,8 @@ void vm_record(const struct vm *vm, struct vcma_op_vm *ret)
 	core_report_vms(vm->server->core, vm->index, ret, 1, &next);
 }
 
-uint32_t vm_nr_leases(const struct vm *vm)
+/* GRANTING ones included. */
+static uint32_t nr_leases(const struct vm *vm)
 {
 	struct vcma_op_vm rec;
 
@@ -266,7 +267,7 @@ void holder_gone(struct vm *vm, const char *how)
 /* A process that holds nothing any more needs no line in the run record. */
 void vm_check_recorded(struct vm *vm)
 {
-	if (!vm->recorded || !g_queue_is_empty(&vm->grants) || vm_nr_leases(vm))
+	if (!vm->recorded || !g_queue_is_empty(&vm->grants) || nr_leases(vm))
 		return;
 	vm->recorded = false;
 	vm->server->record_stale = true;

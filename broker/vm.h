@@ -118,8 +118,6 @@ uint64_t vm_next_tick(const struct vm *vm);
 
 bool vm_is_connected(const struct vm *vm);
 void vm_record(const struct vm *vm, struct vcma_op_vm *ret);
-/* Leases of this VM, GRANTING ones included. */
-uint32_t vm_nr_leases(const struct vm *vm);
 
 /* --- shared by vm.c, vm_session.c and vm_grant.c only --- */
 
