@@ -263,17 +263,32 @@ guest_up()
 		--module virtio_pci --module nvme --module ext4 \
 		--module "$build/driver/virtio_cma.ko" \
 		--module "$build/test-modules/vcma_test.ko" \
-		--file "$vm/guest-lib.sh:/root/lib.sh" \
+		--file "$vm/guest-lib.sh:/root/lib.sh" --append unknown_nmi_panic \
 		"${args[@]}" 7>&-
 }
 
 # guest NAME COMMAND...: in the guest, with the functions of guest-lib.sh
 guest()
 {
-	local name=$1
+	local name=$1 code
 
 	shift
 	"$vm/guest-ctl" --timeout "${guest_timeout:-60}" "$run/$name.ctl" ". /root/lib.sh; $*"
+	code=$?
+	[ "$code" != 124 ] || guest_hangs "$name"
+	return "$code"
+}
+
+# guest_hangs NAME: what can be seen of it from outside; the NMI makes its kernel say more
+guest_hangs()
+{
+	local command
+
+	for command in 'info status' 'info registers -a' 'info chardev' 'info irq' nmi; do
+		guest_ctl "$1" --hmp "$command"
+	done >"$logs/$1.hang" 2>&1
+	sleep 2
+	echo "$1 hangs, see $logs/$1.hang and its console.log"
 }
 
 guest_ctl()
