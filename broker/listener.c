@@ -153,7 +153,8 @@ int listener_accept(struct listener *l)
 
 	if (fd >= 0)
 		return fd;
-	if (errno != EMFILE && errno != ENFILE)
+	/* Without the means to accept it the peer stays in the queue: do not spin. */
+	if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
 		return -EAGAIN;
 	g_source_remove(l->source);
 	l->source = g_timeout_add(LISTENER_PAUSE_MS, on_pause_over, l);

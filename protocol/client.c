@@ -372,7 +372,7 @@ static int check_deadlines(struct vcma_client *c, bool all)
 
 	if (c->state == CLIENT_UP && !c->ping && now >= c->last_heard + VCMA_CLIENT_IDLE_MS)
 		send_ping(c, now);
-	return now - slack >= next_due(c) ? -ETIMEDOUT : 0;
+	return now >= slack && now - slack >= next_due(c) ? -ETIMEDOUT : 0;
 }
 
 /* Everything that can be read, or a good part of it.  *ret_all: nothing is left. */

@@ -80,7 +80,7 @@ struct vcma_client_ops {
 	void (*closed)(void *opaque, int err, uint32_t status);
 };
 
-/* @ops is copied; members may be NULL.  NULL on lack of memory. */
+/* @ops is copied, and not NULL; its members may be NULL.  NULL on lack of memory. */
 struct vcma_client *vcma_client_new(const struct vcma_client_ops *ops, void *opaque);
 /* Closes first.  NULL is fine. */
 void vcma_client_free(struct vcma_client *c);
