@@ -2,7 +2,10 @@
 /*
  * backing.c - what the backings have in common
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backing.h"
 #include "util.h"
@@ -63,6 +66,26 @@ void backing_close(struct backing *b)
 	fd_close(&b->pagemap_fd);
 	g_mutex_clear(&b->section);
 	g_free(b);
+}
+
+int granule_file_empty(struct granule_file *f)
+{
+	int r = 0;
+
+#ifdef VCMA_TEST_FAULTS
+	if (test_fault == TEST_FAULT_NO_TRUNCATE) {
+		granule_file_close(f);
+		return 0;
+	}
+#endif
+	/*
+	 * Seals first: if a holder has forbidden further seals or shrinking, the
+	 * page stays where it is, and the holder pays for it until it is gone.
+	 */
+	if (fcntl(f->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) < 0 || ftruncate(f->fd, 0) < 0)
+		r = -errno;
+	granule_file_close(f);
+	return r;
 }
 
 void granule_file_close(struct granule_file *f)

@@ -83,6 +83,12 @@ int backing_open(const struct backing_ops *ops, struct backing **ret_backing, ch
 void backing_close(struct backing *b);
 const struct backing_ops *backing_find(const char *name);
 
+/*
+ * Seal the file against new writable mappings, truncate it to nothing, close
+ * it.  0, or -errno if a holder has forbidden it; it is closed all the same.
+ */
+int granule_file_empty(struct granule_file *f);
+
 /* Close the file: the page goes back to where it came from. */
 void granule_file_close(struct granule_file *f);
 

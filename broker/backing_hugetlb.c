@@ -147,8 +147,6 @@ fail:
 
 static int hugetlb_revoke(struct backing *b, struct granule_file *f)
 {
-	int r = 0;
-
 	(void)b;
 #ifdef VCMA_TEST_FAULTS
 	if (test_fault == TEST_FAULT_PUNCH) {
@@ -158,19 +156,8 @@ static int hugetlb_revoke(struct backing *b, struct granule_file *f)
 			return -errno;
 		return hugetlb_fill(b, f);
 	}
-	if (test_fault == TEST_FAULT_NO_TRUNCATE) {
-		granule_file_close(f);
-		return 0;
-	}
 #endif
-	/*
-	 * Seals first: if a holder has forbidden further seals or shrinking, the
-	 * page stays where it is, and the holder pays for it until it is gone.
-	 */
-	if (fcntl(f->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) < 0 || ftruncate(f->fd, 0) < 0)
-		r = -errno;
-	granule_file_close(f);
-	return r;
+	return granule_file_empty(f);
 }
 
 const struct backing_ops backing_hugetlb = {

@@ -70,8 +70,6 @@ static int memfd_inspect(struct backing *b, const struct granule_file *f, uint64
 
 static int memfd_revoke(struct backing *b, struct granule_file *f)
 {
-	int r = 0;
-
 	(void)b;
 #ifdef VCMA_TEST_FAULTS
 	if (test_fault == TEST_FAULT_PUNCH) {
@@ -81,15 +79,8 @@ static int memfd_revoke(struct backing *b, struct granule_file *f)
 			return -errno;
 		return 0;
 	}
-	if (test_fault == TEST_FAULT_NO_TRUNCATE) {
-		granule_file_close(f);
-		return 0;
-	}
 #endif
-	if (fcntl(f->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) < 0 || ftruncate(f->fd, 0) < 0)
-		r = -errno;
-	granule_file_close(f);
-	return r;
+	return granule_file_empty(f);
 }
 
 const struct backing_ops backing_memfd = {

@@ -4,11 +4,11 @@
 include broker/core.mk
 
 # What needs neither the command line nor a backing that can be made to fail.
-vcmad-common-objs := $(addprefix broker/,backing.o config.o config_check.o conn.o \
+vcmad-common-objs := $(addprefix broker/,config.o config_check.o conn.o \
 	listener.o log.o oper.o pool.o process.o record.o scrub.o server.o \
 	server_start.o size.o vm.o vm_grant.o vm_session.o) \
 	protocol/wire.o protocol/wire_text.o protocol/sockio.o
-vcmad-backing-objs := broker/backing_hugetlb.o broker/backing_memfd.o
+vcmad-backing-objs := broker/backing.o broker/backing_hugetlb.o broker/backing_memfd.o
 
 programs += vcmad
 vcmad-objs := $(vcmad-common-objs) $(vcmad-backing-objs) broker/main.o broker/options.o \

@@ -32,6 +32,7 @@ static int test_fault_set(const char *name)
 	return 0;
 }
 
+#include "backing.c"
 #include "backing_hugetlb.c"
 #include "backing_memfd.c"
 #include "options.c"

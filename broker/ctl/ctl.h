@@ -76,6 +76,28 @@ int ctl_refused(const char *what, uint32_t status);
 /* Print a line for each pool whose leases need not be contiguous. */
 void ctl_note_pools(const GArray *pools);
 
+/* --- lists (list.c) --- */
+
+/**
+ * struct ctl_view - a kind of record, and how it is shown
+ * @summary: for --help
+ * @type: the request, VCMA_MSG_OP_*
+ * @record_size: bytes of a record
+ * @to_json: a record as an object, which the caller owns
+ * @print: all records as tables
+ * @in_pools: records lie in pools: say of which contiguity is not guaranteed
+ */
+struct ctl_view {
+	const char *summary;
+	uint16_t type;
+	size_t record_size;
+	struct json_object *(*to_json)(const void *record);
+	void (*print)(const GArray *records);
+	bool in_pools;
+};
+
+int ctl_show(struct ctl *ctl, int argc, char **argv, const struct ctl_view *view);
+
 /* --- JSON (json.c) --- */
 
 void json_add_size(struct json_object *o, const char *key, __le64 value);

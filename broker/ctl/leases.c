@@ -14,8 +14,9 @@ static uint64_t last_pfn(const struct vcma_op_lease *l)
 	return vcma_le64_to_cpu(l->pfn) + vcma_le64_to_cpu(l->size) / PFN_SIZE - 1;
 }
 
-static struct json_object *to_json(const struct vcma_op_lease *l)
+static struct json_object *to_json(const void *record)
 {
+	const struct vcma_op_lease *l = record;
 	struct json_object *o = json_object_new_object();
 
 	json_add_size(o, "lease", l->lease);
@@ -57,37 +58,14 @@ static void print_table(const GArray *leases)
 
 int cmd_leases(struct ctl *ctl, int argc, char **argv)
 {
-	GArray *leases, *pools;
-	guint i;
-	int ret;
+	static const struct ctl_view view = {
+		.summary = "Shows each lease, its VM and its page frame numbers (of 4096 bytes).",
+		.type = VCMA_MSG_OP_LEASES,
+		.record_size = sizeof(struct vcma_op_lease),
+		.to_json = to_json,
+		.print = print_table,
+		.in_pools = true,
+	};
 
-	if (ctl_parse(ctl, argc, &argv, NULL, NULL,
-		      "Shows each lease, its VM and its page frame numbers (of 4096 bytes).") < 0)
-		return CTL_USAGE;
-	ret = ctl_connect(ctl);
-	if (ret)
-		return ret;
-	leases = ctl_list(ctl, VCMA_MSG_OP_LEASES, sizeof(struct vcma_op_lease));
-	if (!leases)
-		return CTL_FAILED;
-
-	if (ctl->json) {
-		struct json_object *a = json_object_new_array();
-
-		for (i = 0; i < leases->len; i++)
-			json_object_array_add(a, to_json(&g_array_index(leases,
-							 struct vcma_op_lease, i)));
-		ret = json_print(a);
-	} else {
-		print_table(leases);
-		pools = ctl_list(ctl, VCMA_MSG_OP_POOLS, sizeof(struct vcma_op_pool));
-		if (pools) {
-			ctl_note_pools(pools);
-			g_array_unref(pools);
-		} else {
-			ret = CTL_FAILED;
-		}
-	}
-	g_array_unref(leases);
-	return ret;
+	return ctl_show(ctl, argc, argv, &view);
 }

@@ -14,8 +14,9 @@ static uint64_t granules(const struct vcma_op_pool *p)
 	return size ? vcma_le64_to_cpu(p->size) / size : 0;
 }
 
-static struct json_object *to_json(const struct vcma_op_pool *p)
+static struct json_object *to_json(const void *record)
 {
+	const struct vcma_op_pool *p = record;
 	struct json_object *o = json_object_new_object();
 	struct json_object *states = json_object_new_object();
 	uint32_t flags = vcma_le32_to_cpu(p->flags);
@@ -105,34 +106,22 @@ static void print_states(const GArray *pools)
 	table_print(t);
 }
 
+static void print_tables(const GArray *pools)
+{
+	print_memory(pools);
+	putchar('\n');
+	print_states(pools);
+}
+
 int cmd_pools(struct ctl *ctl, int argc, char **argv)
 {
-	GArray *pools;
-	guint i;
-	int ret;
+	static const struct ctl_view view = {
+		.summary = "Shows the memory of each pool, its runs, and the state of its granules.",
+		.type = VCMA_MSG_OP_POOLS,
+		.record_size = sizeof(struct vcma_op_pool),
+		.to_json = to_json,
+		.print = print_tables,
+	};
 
-	if (ctl_parse(ctl, argc, &argv, NULL, NULL,
-		      "Shows the memory of each pool, its runs, and the state of its granules.") < 0)
-		return CTL_USAGE;
-	ret = ctl_connect(ctl);
-	if (ret)
-		return ret;
-	pools = ctl_list(ctl, VCMA_MSG_OP_POOLS, sizeof(struct vcma_op_pool));
-	if (!pools)
-		return CTL_FAILED;
-
-	if (ctl->json) {
-		struct json_object *a = json_object_new_array();
-
-		for (i = 0; i < pools->len; i++)
-			json_object_array_add(a, to_json(&g_array_index(pools,
-							 struct vcma_op_pool, i)));
-		json_print(a);
-	} else {
-		print_memory(pools);
-		putchar('\n');
-		print_states(pools);
-	}
-	g_array_unref(pools);
-	return CTL_OK;
+	return ctl_show(ctl, argc, argv, &view);
 }

@@ -25,8 +25,9 @@ static char *refusal(const struct vcma_op_vm *v)
 	return text;
 }
 
-static struct json_object *to_json(const struct vcma_op_vm *v)
+static struct json_object *to_json(const void *record)
 {
+	const struct vcma_op_vm *v = record;
 	struct json_object *o = json_object_new_object();
 	uint32_t flags = vcma_le32_to_cpu(v->flags);
 	char *state = format_vm_state(flags & ~VCMA_VM_DEGRADED);
@@ -113,37 +114,14 @@ static void print_table(const GArray *vms)
 
 int cmd_vms(struct ctl *ctl, int argc, char **argv)
 {
-	GArray *vms, *pools;
-	guint i;
-	int ret;
+	static const struct ctl_view view = {
+		.summary = "Shows what each VM is promised, what it has, and what it was refused.",
+		.type = VCMA_MSG_OP_VMS,
+		.record_size = sizeof(struct vcma_op_vm),
+		.to_json = to_json,
+		.print = print_table,
+		.in_pools = true,
+	};
 
-	if (ctl_parse(ctl, argc, &argv, NULL, NULL,
-		      "Shows what each VM is promised, what it has, and what it was refused.") < 0)
-		return CTL_USAGE;
-	ret = ctl_connect(ctl);
-	if (ret)
-		return ret;
-	vms = ctl_list(ctl, VCMA_MSG_OP_VMS, sizeof(struct vcma_op_vm));
-	if (!vms)
-		return CTL_FAILED;
-
-	if (ctl->json) {
-		struct json_object *a = json_object_new_array();
-
-		for (i = 0; i < vms->len; i++)
-			json_object_array_add(a, to_json(&g_array_index(vms,
-							 struct vcma_op_vm, i)));
-		ret = json_print(a);
-	} else {
-		print_table(vms);
-		pools = ctl_list(ctl, VCMA_MSG_OP_POOLS, sizeof(struct vcma_op_pool));
-		if (pools) {
-			ctl_note_pools(pools);
-			g_array_unref(pools);
-		} else {
-			ret = CTL_FAILED;
-		}
-	}
-	g_array_unref(vms);
-	return ret;
+	return ctl_show(ctl, argc, argv, &view);
 }
