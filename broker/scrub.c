@@ -80,37 +80,45 @@ static void drop_held(struct scrubber *s, GArray *held)
 	}
 }
 
-/* How many pages to look at for @g. */
-static unsigned int seek_depth(struct scrubber *s, const struct granule *g)
+/* Is it time to look at many pages for @g? */
+static bool seek_is_deep(struct scrubber *s, const struct granule *g)
 {
 	uint64_t now = now_ms();
 
 	if (g->misses < SCRUB_DEEP_AFTER || now < s->deep_next)
-		return SCRUB_HOLD;
+		return false;
 	s->deep_next = now + SCRUB_DEEP_EVERY_MS;
-	return SCRUB_HOLD_DEEP;
+	return true;
 }
 
-/* Seek the page of @g in new files.  Under the section lock. */
+/*
+ * Seek the page of @g in new files.  A deep search goes on when it has found
+ * that one: what else is missing is likely to be there, too, and the next
+ * deep search is far off.  Under the section lock.
+ */
 static enum core_scrub_result seek(struct scrubber *s, struct granule *g, GArray *held)
 {
+	enum core_scrub_result result = CORE_SCRUB_MISSING;
 	struct backing *b = s->pool->backing;
-	unsigned int depth = seek_depth(s, g);
+	bool deep = seek_is_deep(s, g);
 
-	while (held->len < depth) {
+	while (held->len < (deep ? SCRUB_HOLD_DEEP : SCRUB_HOLD)) {
 		struct granule_file f = { .fd = -1 };
 
 		if (b->ops->take(b, g->pfn, &f) < 0)
 			break; /* no free page, or no descriptor: retried later */
 		if (f.pfn == g->pfn) {
 			g->file = f;
-			return CORE_SCRUB_CLEAN;
+			result = CORE_SCRUB_CLEAN;
+			if (!deep)
+				break;
+			continue;
 		}
 		g_array_append_val(held, f);
 		if (f.fd >= s->pool->fd_end)
 			break; /* the other descriptors are for peers */
 	}
-	return CORE_SCRUB_MISSING;
+	return result;
 }
 
 static void scrub(struct scrubber *s, struct granule *g)

@@ -18,7 +18,7 @@
  * A page may be deep in the kernel's list, because others freed theirs after
  * it, and what is taken and given back does not change that.  So a granule that
  * has been missing for some time is sought among many more pages
- * (SCRUB_HOLD_DEEP), which finds all others that are missing as well.  Each
+ * (SCRUB_HOLD_DEEP), to the end, which finds all others that are missing as well.  Each
  * page taken costs the zeroing of it, so this happens only every
  * SCRUB_DEEP_EVERY_MS: whoever keeps pages from us cannot keep the scrubber busy (I9).
  *

@@ -41,6 +41,7 @@ is() {	# text, actual, wanted pattern
 		echo "not ok $points - $1"
 		echo "# wanted: $3"
 		echo "# got:    $2"
+		sed 's/^/# log: /' "$dir/log" 2>/dev/null | tail -n 15
 	fi
 }
 

@@ -322,7 +322,9 @@ static void test_deep(void **state)
 	struct scrub_result r;
 
 	steal(f, 0);
+	steal(f, 3);
 	steal(f, 7);
+	give_back(f, f->granules[3].pfn);
 	give_back(f, f->granules[0].pfn);
 	for (unsigned int i = 0; i < 200; i++)
 		give_back(f, FOREIGN + i * STEP);
@@ -331,7 +333,13 @@ static void test_deep(void **state)
 		assert_int_equal(r.result, CORE_SCRUB_MISSING);
 	}
 	assert_int_equal(f->takes, SCRUB_HOLD * SCRUB_DEEP_AFTER);
-	r = scrub_one(f, 0);
+	scrubber_add(f->pool.scrubber, &f->granules[0]);
+	r = next(f); /* it lay still deeper, and is found all the same */
+	assert_null(r.granule);
+	assert_int_equal(r.found.pfn, f->granules[3].pfn);
+	f->granules[3].file = r.found;
+	r = next(f);
+	assert_ptr_equal(r.granule, &f->granules[0]);
 	assert_int_equal(r.result, CORE_SCRUB_CLEAN);
 	f->takes = 0;
 	for (unsigned int i = 0; i < 2 * SCRUB_DEEP_AFTER; i++)
