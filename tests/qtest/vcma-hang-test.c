@@ -154,6 +154,20 @@ static void hang_init(HangTest *h)
     start_hang(h);
 }
 
+/* The same with the device behind a root port, where it can be unplugged. */
+static void hang_init_root_port(HangTest *h)
+{
+    g_autofree char *disk = NULL;
+
+    memset(h, 0, sizeof(*h));
+    h->t.b = vcma_broker_new(NULL);
+    disk = make_disk(h->t.b);
+    vcma_boot_root_port(&h->t, disk);
+    vcma_find_device(&h->t);
+    start_disk(h);
+    start_hang(h);
+}
+
 static void hang_fini(HangTest *h)
 {
     if (h->vq) {
@@ -278,15 +292,9 @@ static void test_quit(void)
 /* device_del: the device goes, its lease stays until the read has ended. */
 static void test_device_del(void)
 {
-    g_autofree char *disk = NULL;
-    HangTest h = { 0 };
+    HangTest h;
 
-    h.t.b = vcma_broker_new(NULL);
-    disk = make_disk(h.t.b);
-    vcma_boot_root_port(&h.t, disk);
-    vcma_find_device(&h.t);
-    start_disk(&h);
-    start_hang(&h);
+    hang_init_root_port(&h);
     vcma_del_device(&h.t);
     g_assert_false(read_done(&h));
     assert_held(&h, 1);
@@ -304,15 +312,9 @@ static void test_device_del(void)
 /* A new device on the same broker does not wait for the old one's read. */
 static void test_device_replaced(void)
 {
-    g_autofree char *disk = NULL;
-    HangTest h = { 0 };
+    HangTest h;
 
-    h.t.b = vcma_broker_new(NULL);
-    disk = make_disk(h.t.b);
-    vcma_boot_root_port(&h.t, disk);
-    vcma_find_device(&h.t);
-    start_disk(&h);
-    start_hang(&h);
+    hang_init_root_port(&h);
     vcma_del_device(&h.t);
     vcma_add_device(&h.t);
     vcma_find_device(&h.t);
