@@ -142,10 +142,12 @@ static int start_vm(struct server *s, unsigned int index, char **ret_error)
 	struct vm *vm = vm_new(s, index, pool);
 	struct core_vm_desc desc = {
 		.name = cfg->name,
-		.pool = pool->core,
-		.guarantee = cfg->guarantee,
-		.guarantee_run = cfg->guarantee_run,
-		.limit = cfg->limit,
+		.share = {
+			.pool = pool->core,
+			.guarantee = cfg->guarantee,
+			.guarantee_run = cfg->guarantee_run,
+			.limit = cfg->limit,
+		},
 		.tag = vm,
 	};
 	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
@@ -267,8 +269,8 @@ static void revoke_dirty(struct pool *pool)
 unsigned int server_stop(struct server *s)
 {
 	unsigned int holding = 0;
-	struct vcma_op_vm rec;
 	char size[SIZE_TEXT_MAX];
+	uint64_t bytes;
 
 	s->in_turn = true; /* no turn from now on */
 	oper_stop(s->oper);
@@ -280,12 +282,11 @@ unsigned int server_stop(struct server *s)
 	for (unsigned int i = 0; i < s->vms->len; i++) {
 		const struct vm *vm = g_ptr_array_index(s->vms, i);
 
-		vm_record(vm, &rec);
-		if (!rec.nr_leases)
+		if (!core_vm_leases(vm->core, &bytes))
 			continue;
 		holding++;
 		log_warn("%s: process %d keeps %s until it exits", vm->cfg->name,
-			 (int)vm->holder.pid, size_format(vcma_le64_to_cpu(rec.leased), size));
+			 (int)vm->holder.pid, size_format(bytes, size));
 	}
 	if (server_write_record(s) < 0)
 		log_warn("cannot write the run record %s/" RECORD_FILE, s->run.path);

@@ -55,9 +55,15 @@ struct grant {
 	uint32_t sent;
 };
 
-/* A LEASE that ended without a lease, to be logged at the end of the turn. */
-struct refusal {
+/* A LEASE without a reply. */
+struct request {
 	uint64_t size;
+	uint32_t bank;
+};
+
+/* One that ended without a lease, to be logged at the end of the turn. */
+struct refusal {
+	struct request request;
 	uint32_t status;
 };
 
@@ -67,7 +73,7 @@ struct refusal {
  * @holder: whose leases they are; pid 0: nobody's
  * @pidfd: of @holder, or -1
  * @recorded: @holder is in the run record
- * @requests: sequence -> size (uint64_t *) of LEASE requests without a reply
+ * @requests: sequence -> struct request of LEASE requests without a reply
  * @unacked: descriptors in the packet that is not acknowledged; 0: none is
  * @ping_sent: 0, or when the PING without an answer was sent
  * @heard: when the session last said anything
@@ -75,7 +81,6 @@ struct refusal {
 struct vm {
 	struct server *server;
 	const struct config_vm *cfg;
-	unsigned int index;
 	struct pool *pool;
 	struct core_vm *core;
 	uint64_t lease_max;
@@ -117,7 +122,6 @@ void vm_tick(struct vm *vm, uint64_t now);
 uint64_t vm_next_tick(const struct vm *vm);
 
 bool vm_is_connected(const struct vm *vm);
-void vm_record(const struct vm *vm, struct vcma_op_vm *ret);
 
 /* --- shared by vm.c, vm_session.c and vm_grant.c only --- */
 

@@ -124,6 +124,7 @@ static void handle_lease(struct vm *vm, const struct vcma_lease_req *m)
 		.forbidden = vcma_le64_to_cpu(m->forbidden),
 		.deadline_ms = vcma_le32_to_cpu(m->deadline_ms),
 	};
+	const struct request request = { .size = args.size, .bank = args.bank };
 
 	if (args.size < BACKING_GRANULE) {
 		conn_reply(c, &m->hdr, VCMA_ST_INVALID);
@@ -142,7 +143,7 @@ static void handle_lease(struct vm *vm, const struct vcma_lease_req *m)
 		return;
 	}
 	g_hash_table_insert(vm->requests, GUINT_TO_POINTER(sequence),
-			    g_memdup2(&args.size, sizeof(args.size)));
+			    g_memdup2(&request, sizeof(request)));
 	core_lease(vm->server->core, vm->core, sequence, &args, now_ms());
 }
 
@@ -229,9 +230,12 @@ void vm_message(void *opaque, struct conn *c, const struct vcma_hdr *msg, size_t
 
 void vm_refuse(struct vm *vm, uint32_t sequence, uint32_t status)
 {
-	const uint64_t *size = g_hash_table_lookup(vm->requests, GUINT_TO_POINTER(sequence));
-	struct refusal r = { .size = size ? *size : 0, .status = status };
+	const struct request *request = g_hash_table_lookup(vm->requests,
+							    GUINT_TO_POINTER(sequence));
+	struct refusal r = { .status = status };
 
+	if (request)
+		r.request = *request;
 	g_hash_table_remove(vm->requests, GUINT_TO_POINTER(sequence));
 	if (!vm->session)
 		return;
