@@ -203,8 +203,10 @@ static void handle_hello(struct oper_peer *p, const struct vcma_hello *m)
 		return;
 	}
 	p->hello = true;
+	p->banks = vcma_le32_to_cpu(m->capabilities) & VCMA_CAP_BANKS;
 	vcma_msg_reply(&r, sizeof(r), &m->hdr, VCMA_ST_OK);
 	r.version = vcma_cpu_to_le16(VCMA_BROKER_VERSION);
+	r.capabilities = vcma_cpu_to_le32(p->banks ? VCMA_CAP_BANKS : 0);
 	r.instance = vcma_cpu_to_le64(p->oper->server->instance);
 	conn_send(p->conn, &r, sizeof(r));
 }

@@ -90,10 +90,12 @@ static void report_share(const struct share *share, bool banks, struct vcma_op_v
 	const struct core_vm *vm = share->vm;
 	uint64_t granule = pool->granule_size, chunk = pool->chunk_size;
 	uint32_t flags = 0;
+	uint64_t bytes;
 
+	/* Whether its process lives is the VM's, in whatever bank its leases are. */
 	if (vm->connected)
 		flags |= VCMA_VM_CONNECTED;
-	else if (share->nr_leases)
+	else if (core_vm_leases(vm, &bytes))
 		flags |= VCMA_VM_ORPHANED;
 	if (share->nr_missing)
 		flags |= VCMA_VM_DEGRADED;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config.h"
@@ -95,20 +96,24 @@ static gboolean on_accept(gint fd, GIOCondition condition, gpointer data)
 }
 
 /**
- * vm_new - a VM as configured, known to the core, not listening yet
- * @s: gets it
+ * vm_new - a VM as configured, not known to the core, not listening yet
+ * @s: gets it, and has the pools of its banks
  * @index: in the configuration
- * @pool: its memory
  *
  * Return: the VM; vm_free().
  */
-struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool)
+struct vm *vm_new(struct server *s, unsigned int index)
 {
 	struct vm *vm = g_new0(struct vm, 1);
 
 	vm->server = s;
 	vm->cfg = config_vm(s->cfg, index);
-	vm->pool = pool;
+	for (unsigned int b = 0; b < VCMA_BANKS_MAX; b++) {
+		const struct config_share *share = config_share(s->cfg, index, b);
+
+		if (share)
+			vm->bank[b] = g_ptr_array_index(s->pools, share->pool);
+	}
 	vm->listener.fd = -1;
 	vm->pidfd = -1;
 	vm->peers = g_ptr_array_new_with_free_func(peer_free);
@@ -117,7 +122,7 @@ struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool)
 	g_queue_init(&vm->grants);
 	log_rate_init(&vm->rate, now_ms());
 	/* Whether there is such a run is the core's to say, for it can say why not. */
-	for (vm->lease_max = BACKING_GRANULE; vm->lease_max * 2 <= vm->cfg->limit;
+	for (vm->lease_max = BACKING_GRANULE; vm->lease_max * 2 <= vm->cfg->bank[0].limit;
 	     vm->lease_max *= 2)
 		;
 	return vm;
@@ -323,8 +328,6 @@ bool vm_reap(struct vm *vm)
 static const char *refusal_cause(uint32_t status)
 {
 	switch (status) {
-	case VCMA_ST_OVER_LIMIT:
-		return "beyond its limit";
 	case VCMA_ST_NO_MEMORY:
 		return "the pool is too small for it";
 	case VCMA_ST_NO_RUN:
@@ -336,25 +339,34 @@ static const char *refusal_cause(uint32_t status)
 	}
 }
 
+static void log_refusal(struct vm *vm, const struct refusal *r)
+{
+	const uint32_t bank = r->request.bank;
+	const char *by = core_vm_refused_by(vm->core, bank);
+	char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX], of[32] = "";
+
+	size_format(r->request.size, size);
+	if (bank)
+		snprintf(of, sizeof(of), " of bank %u", bank);
+	if (r->status == VCMA_ST_GUARANTEED)
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s%s refused: guaranteed to %s",
+			 vm->cfg->name, size, of, *by ? by : "others");
+	else if (r->status == VCMA_ST_OVER_LIMIT)
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s%s refused: beyond its limit of %s",
+			 vm->cfg->name, size, of, size_format(vm->cfg->bank[bank].limit, limit));
+	else if (r->status == VCMA_ST_DENIED)
+		log_peer(&vm->rate, G_LOG_LEVEL_WARNING, "%s: %s%s refused: it has no such bank; add [bank %s %u], or name another one where the VM is started",
+			 vm->cfg->name, size, of, vm->cfg->name, bank);
+	else
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s%s refused: %s", vm->cfg->name, size,
+			 of, refusal_cause(r->status));
+}
+
 /* Who may be named is known only when the core has finished its turn. */
 void vm_log_refusals(struct vm *vm)
 {
-	for (unsigned int i = 0; i < vm->refusals->len; i++) {
-		const struct refusal *r = &g_array_index(vm->refusals, struct refusal, i);
-		const char *by = core_vm_refused_by(vm->core, r->request.bank);
-		char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
-
-		size_format(r->request.size, size);
-		if (r->status == VCMA_ST_GUARANTEED)
-			log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s refused: guaranteed to %s",
-				 vm->cfg->name, size, *by ? by : "others");
-		else if (r->status == VCMA_ST_OVER_LIMIT)
-			log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s refused: beyond its limit of %s",
-				 vm->cfg->name, size, size_format(vm->cfg->limit, limit));
-		else
-			log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s refused: %s", vm->cfg->name,
-				 size, refusal_cause(r->status));
-	}
+	for (unsigned int i = 0; i < vm->refusals->len; i++)
+		log_refusal(vm, &g_array_index(vm->refusals, struct refusal, i));
 	g_array_set_size(vm->refusals, 0);
 }
 

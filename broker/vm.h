@@ -43,6 +43,7 @@ struct peer {
 	struct conn *conn;
 	bool unwelcome;			/* not the VM's owner: HELLO will be DENIED */
 	bool refused;			/* its HELLO was */
+	uint32_t capabilities;		/* VCMA_CAP_* that were negotiated */
 	uint64_t deadline;		/* for its HELLO */
 };
 
@@ -69,6 +70,8 @@ struct refusal {
 
 /**
  * struct vm - see above
+ * @bank: the pool of each of its banks; NULL: it has no such bank
+ * @lease_max: in bank 0
  * @session: one of @peers, or NULL
  * @holder: whose leases they are; pid 0: nobody's
  * @pidfd: of @holder, or -1
@@ -81,7 +84,7 @@ struct refusal {
 struct vm {
 	struct server *server;
 	const struct config_vm *cfg;
-	struct pool *pool;
+	struct pool *bank[VCMA_BANKS_MAX];
 	struct core_vm *core;
 	uint64_t lease_max;
 	struct listener listener;
@@ -101,7 +104,7 @@ struct vm {
 	struct log_rate rate;
 };
 
-struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool);
+struct vm *vm_new(struct server *s, unsigned int index);
 void vm_free(struct vm *vm);
 int vm_listen(struct vm *vm, char **ret_error);
 void vm_stop(struct vm *vm);
