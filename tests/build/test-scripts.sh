@@ -89,7 +89,7 @@ check "VCMA_DEPS=no names what is missing, and leaves" \
 	 grep -q "VCMA_DEPS=no" "$work/err"'
 check "--try only warns" 'PATH=$work/bin VCMA_DEPS=no scripts/deps --try build'
 check "--list has every group" \
-	'[ "$(scripts/deps --list | grep -c "^[a-z]*:$")" = 5 ]'
+	'[ "$(scripts/deps --list | grep -c "^[a-z0-9-]*:$")" = 7 ]'
 
 # --- configure
 
