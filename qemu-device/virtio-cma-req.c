@@ -342,7 +342,9 @@ static void virtio_cma_parse(VirtIOCMAReq *req, size_t in_len, size_t out_len)
     trace_virtio_cma_request(req->head.type, req->head.num_ranges,
                              req->head.deadline_ms);
 
-    req->status = vcma_req_check(&req->head, in_len, out_len);
+    req->status = vcma_req_check(&req->head,
+                                 VIRTIO_DEVICE(s)->guest_features,
+                                 in_len, out_len);
     if (req->status != VIRTIO_CMA_S_OK) {
         return;
     }
