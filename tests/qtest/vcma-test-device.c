@@ -8,10 +8,11 @@
 #include "hw/pci/pci_regs.h"
 #include "standard-headers/linux/virtio_config.h"
 
-/* I/O ports of q35's ACPI hot-plug controller. */
-#define ACPI_PCIHP  0x0cc0
-#define PCIHP_EJECT (ACPI_PCIHP + 0x08)
-#define PCIHP_SEL   (ACPI_PCIHP + 0x10)
+/* I/O ports of the ACPI hot-plug controllers. */
+#define PCIHP_Q35   0x0cc0
+#define PCIHP_PC    0xae00
+#define PCIHP_EJECT 0x08
+#define PCIHP_SEL   0x10
 
 /* Far above everything that libqos places. */
 #define VCMA_BAR64_BASE     0x800000000ULL
@@ -300,15 +301,26 @@ void vcma_add_device(VcmaTest *t)
                          "'normal': '64M', 'dma32': '16M' }");
 }
 
+static void eject(VcmaTest *t, uint16_t ports, int slot)
+{
+    qtest_outl(t->qs->qts, ports + PCIHP_SEL, 0);
+    qtest_outl(t->qs->qts, ports + PCIHP_EJECT, 1u << slot);
+    qtest_qmp_eventwait(t->qs->qts, "DEVICE_DELETED");
+    vcma_dev_free(t->d);
+    t->d = NULL;
+}
+
 /* The guest lets go of the device at once, as ACPI tells it to. */
 void vcma_del_device(VcmaTest *t)
 {
     qtest_qmp_device_del_send(t->qs->qts, "cma0");
-    qtest_outl(t->qs->qts, PCIHP_SEL, 0);
-    qtest_outl(t->qs->qts, PCIHP_EJECT, 1);
-    qtest_qmp_eventwait(t->qs->qts, "DEVICE_DELETED");
-    vcma_dev_free(t->d);
-    t->d = NULL;
+    eject(t, PCIHP_Q35, 0);
+}
+
+/* On a pc: the guest throws the device out, and nobody has asked it to. */
+void vcma_eject(VcmaTest *t, int slot)
+{
+    eject(t, PCIHP_PC, slot);
 }
 
 /* The VM ends well, and all that it held comes back clean. */

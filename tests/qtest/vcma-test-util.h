@@ -67,6 +67,8 @@ void vcma_op_get_vm(const VcmaBroker *b, const char *vm,
                     struct vcma_op_vm *ret);
 void vcma_op_get_pool(const VcmaBroker *b, struct vcma_op_pool *ret);
 uint32_t vcma_op_nr_leases(const VcmaBroker *b, const char *vm);
+uint32_t vcma_op_bank_leases(const VcmaBroker *b, const char *vm,
+                             uint32_t bank);
 void vcma_op_wait_leases(const VcmaBroker *b, const char *vm, uint32_t count);
 void vcma_op_wait_connected(const VcmaBroker *b, const char *vm,
                             bool connected);
@@ -217,6 +219,7 @@ void vcma_boot_root_port(VcmaTest *t, const char *extra);
 void vcma_find_device(VcmaTest *t);
 void vcma_add_device(VcmaTest *t);
 void vcma_del_device(VcmaTest *t);
+void vcma_eject(VcmaTest *t, int slot);
 
 void vcma_range(struct virtio_cma_range *r, uint32_t window, uint64_t offset,
                 uint64_t size);
