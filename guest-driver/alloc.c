@@ -121,7 +121,7 @@ static int plug(struct vcma_option *opt, const struct vcma_want *want, unsigned 
 	struct vcma_dev *vcma = opt->win->vcma;
 	u64 least = max_t(u64, roundup_pow_of_two(want->pages) << PAGE_SHIFT,
 			  vcma->granule_size);
-	u64 usual = max_t(u64, least, vcma->lease_size);
+	u64 usual = max_t(u64, least, min(vcma->lease_size, want->map_max));
 	int err;
 
 	if (least > vcma->lease_max)
@@ -281,21 +281,32 @@ static enum vcma_reason place(struct vcma_dev *vcma, struct vcma_choice *choice,
 	return reason;
 }
 
-/* Maps the lease of a range that needs it, and gives the range back if that fails. */
-static enum vcma_reason map_place(const struct vcma_want *want, const struct vcma_place *at)
+/*
+ * As place(), and the lease is mapped if @want needs that.  Where there is no
+ * address space for the lease there may be for a smaller one.
+ */
+static enum vcma_reason place_mapped(struct vcma_dev *vcma, struct vcma_choice *choice,
+				     struct vcma_want *want, gfp_t gfp, struct vcma_place *ret)
 {
+	enum vcma_reason reason;
 	unsigned int noio;
 	bool mapped;
 
-	if (want->mapping != VCMA_MAP_LATER)
-		return VCMA_SERVED;
-	noio = memalloc_noio_save();
-	mapped = vcma_map_lease(at->lease);
-	memalloc_noio_restore(noio);
-	if (mapped)
-		return VCMA_SERVED;
-	vcma_lease_give(at->lease, at->first, want->pages, at->mapped);
-	return VCMA_UNMAPPED;
+	for (;;) {
+		reason = place(vcma, choice, want, gfp, ret);
+		if (reason != VCMA_SERVED || want->mapping != VCMA_MAP_LATER)
+			return reason;
+		noio = memalloc_noio_save();
+		mapped = vcma_map_lease(ret->lease);
+		memalloc_noio_restore(noio);
+		if (mapped)
+			return VCMA_SERVED;
+
+		want->map_max = ret->lease->size >> 1;
+		vcma_lease_give(ret->lease, ret->first, want->pages, ret->mapped);
+		if (want->map_max < want->bytes || want->map_max < vcma->granule_size)
+			return VCMA_UNMAPPED;
+	}
 }
 
 /* What an allocation with @attrs needs of the CPU's mapping. */
@@ -419,9 +430,7 @@ struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gf
 	vcma_want_init(&want, c, size, mapping_of(gfp, attrs));
 	reason = vcma_choose(&choice, vcma, c, &want);
 	if (reason == VCMA_SERVED)
-		reason = place(vcma, &choice, &want, gfp, &at);
-	if (reason == VCMA_SERVED)
-		reason = map_place(&want, &at);
+		reason = place_mapped(vcma, &choice, &want, gfp, &at);
 	if (reason != VCMA_SERVED) {
 		count(vcma, &choice, NULL);
 		if (reason != VCMA_HOST)
