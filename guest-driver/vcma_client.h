@@ -124,6 +124,13 @@ void vcma_explain(struct vcma_client *c, struct vcma_dev *vcma, const struct vcm
 		  enum vcma_reason reason);
 
 /* alloc.c */
+bool vcma_take(struct vcma_client *c, struct vcma_dev *vcma, struct vcma_want *want, gfp_t gfp,
+	       struct vcma_place *ret);
+void vcma_warm_up(struct vcma_client *c, struct vcma_dev *vcma, const struct vcma_want *want);
+
+/* range.c */
+struct vcma_range *vcma_range_take(struct vcma_client *c, struct vcma_want *want, gfp_t gfp,
+				   bool zero);
 struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp,
 				    unsigned long attrs);
 struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
