@@ -160,7 +160,7 @@ struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gf
 	struct vcma_want want;
 	unsigned long flags;
 
-	if (!size || size > SIZE_MAX / 2 || !c->dev->coherent_dma_mask || c->barred)
+	if (!size || size > SIZE_MAX / 2 || !c->dev->coherent_dma_mask)
 		return NULL;
 	vcma_want_init(&want, c, size, mapping_of(gfp, attrs));
 	range = vcma_range_take(c, &want, gfp, true);

@@ -31,10 +31,11 @@ struct vcma_needs {
  * @shadow_mask: the shadow's streaming mask
  * @bank: its memory comes from windows of this bank
  * @forbidden: address bits that it cannot have set
+ * @narrow_mask: the widest mask that the kernel has no memory for, and a window has
  * @barred: why it may have no DMA memory at all, from anywhere; or NULL
  * @leaving: its driver is gone; detach it when its last range is freed
  * @swept: generation of the sweep that has looked at it
- * @lock: protects @ranges and the counters below it.  Taken in any context;
+ * @lock: protects @ranges and what is below it.  Taken in any context;
  *	nobody holding it may wait or take another lock.
  * @ranges: by address
  * @nr_ranges: how many
@@ -42,6 +43,10 @@ struct vcma_needs {
  * @allocs: allocations served
  * @fallbacks: served by the kernel's own allocator
  * @failures: not served at all
+ * @bounces: streaming maps that are bounced, by device address
+ * @bounced: how many there have been
+ * @bounced_bytes: and how large
+ * @bounce_failures: maps that could not be bounced
  * @told: for each reason why it got nothing, the highest address that it reached
  *	when the log last said so; 0: never
  * @told_once: VCMA_TOLD_*, a bit each, of what the log has said
@@ -56,6 +61,7 @@ struct vcma_client {
 	u64 shadow_mask;
 	u16 bank;
 	u64 forbidden;
+	u64 narrow_mask;
 	const char *barred;
 	bool leaving;
 	unsigned int swept;
@@ -67,6 +73,10 @@ struct vcma_client {
 	u64 allocs;
 	u64 fallbacks;
 	u64 failures;
+	struct rb_root bounces;
+	u64 bounced;
+	u64 bounced_bytes;
+	u64 bounce_failures;
 	u64 told[VCMA_NR_REASONS];
 	unsigned long told_once;
 };
@@ -135,5 +145,21 @@ struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gf
 				    unsigned long attrs);
 struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
 bool vcma_range_free(struct vcma_client *c, const void *vaddr);
+
+/* bounce.c */
+bool vcma_bounces(struct vcma_client *c);
+bool vcma_bounce_mask(struct vcma_client *c, u64 mask, bool supported);
+size_t vcma_bounce_max(const struct vcma_client *c);
+dma_addr_t vcma_bounce_map(struct vcma_client *c, struct page *page, unsigned long offset,
+			   size_t size, enum dma_data_direction dir, unsigned long attrs);
+bool vcma_bounce_unmap(struct vcma_client *c, dma_addr_t dma, enum dma_data_direction dir,
+		       unsigned long attrs);
+bool vcma_bounce_sync(struct vcma_client *c, dma_addr_t dma, size_t size,
+		      enum dma_data_direction dir, bool for_device);
+int vcma_bounce_map_sg(struct vcma_client *c, struct scatterlist *sgl, int nents,
+		       enum dma_data_direction dir, unsigned long attrs);
+void vcma_bounce_unmap_sg(struct vcma_client *c, struct scatterlist *sgl, int nents,
+			  enum dma_data_direction dir, unsigned long attrs);
+bool vcma_bounce_resource_ok(struct vcma_client *c, phys_addr_t phys, size_t size);
 
 #endif /* VCMA_CLIENT_H */
