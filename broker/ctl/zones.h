@@ -120,7 +120,7 @@ struct zones_map {
  * struct zones_device - what may do DMA
  * @name: of its node
  * @path: of its node
- * @bus: path of the node whose dma-ranges come first on its way up
+ * @bus: path of the node to which its DMA goes first; NULL in a listing
  * @pci: stands for all that is behind a PCI host bridge, which is @path
  * @coherent: caches see its DMA
  * @iommu: an IOMMU translates its addresses first
@@ -242,7 +242,7 @@ GPtrArray *zones_reasons(const struct zones_platform *p, const struct zones_opti
 
 /**
  * struct zones_class - devices with the same reach
- * @label: "A"
+ * @label: "A"; in a listing the names of its devices
  * @mask: no device of the platform, but any that has this mask; @devices is empty
  * @asked: the operator named it
  * @name: for a class without devices: how it is called
@@ -282,8 +282,8 @@ uint64_t zones_class_bytes(const struct zones_class *c, const struct vcma_span *
 uint64_t zones_class_bus_bytes(const struct zones_class *c, const struct vcma_span *bus);
 /* All memory that it reaches. */
 uint64_t zones_class_memory(const struct zones_class *c, const struct zones_platform *p);
-/* The zone that Linux tries first for it; VCMA_NR_ZONES: none has memory that low. */
-enum vcma_zone_type zones_class_zone(const struct zones_class *c,
+/* The zone that serves it, as vcma_zone_for(); VCMA_NR_ZONES: it reaches no memory. */
+enum vcma_zone_type zones_class_zone(const struct zones_class *c, const struct zones_platform *p,
 				     const struct vcma_zone_map *map);
 /* Address lines that are needed for @highest. */
 unsigned int zones_bits(uint64_t highest);

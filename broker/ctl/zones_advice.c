@@ -30,8 +30,11 @@ static uint64_t worst_bytes(const struct zones_class *c, const struct zones_wind
 	struct vcma_span at = { w->span.base, w->size };
 	uint64_t worst = NO_LIMIT;
 
-	for (; at.base - w->span.base < w->span.size; at.base += w->size)
-		worst = MIN(worst, zones_class_bus_bytes(c, &at));
+	for (; at.base - w->span.base < w->span.size; at.base += w->size) {
+		uint64_t bytes = zones_class_bus_bytes(c, &at);
+
+		worst = MIN(worst, bytes);
+	}
 	return worst;
 }
 
@@ -164,7 +167,7 @@ static void append_banks(GString *s, const struct zones_window *w, unsigned int 
 
 		g_string_append_printf(s, "%s%s", i ? "+" : "", text);
 		if (strchr(w->value, '@'))
-			g_string_append_printf(s, "@" HEX, w->span.base + i * size);
+			g_string_append_printf(s, "@" ADDRESS, w->span.base + i * size);
 		g_string_append_printf(s, ":bank=%u", i + 1);
 		g_free(text);
 	}
@@ -224,11 +227,13 @@ static char *make_option(struct zones_advice *a, const struct zones_platform *p,
 	for (i = 0; i < classes->len; i++) {
 		const struct zones_class *c = g_ptr_array_index(classes, i);
 		int w = g_array_index(a->served, struct zones_served, i).window;
+		unsigned int nr;
 
 		if (w < 0 || !counts(p, c, asked))
 			continue;
 		used[w] = any = true;
-		banks[w] = MAX(banks[w], class_banks(a, p, c));
+		nr = class_banks(a, p, c);
+		banks[w] = MAX(banks[w], nr);
 	}
 	for (i = 0; i < G_N_ELEMENTS(zones); i++)
 		append_zone(s, a, zones[i], used, banks);

@@ -10,6 +10,7 @@
 #include "zones.h"
 
 #define HEX "0x%" G_GINT64_MODIFIER "x"
+#define ADDRESS "0x%08" G_GINT64_MODIFIER "x"
 
 static inline bool zones_is_arm(const struct zones_platform *p)
 {

@@ -73,10 +73,14 @@ uint64_t zones_class_memory(const struct zones_class *c, const struct zones_plat
 }
 
 /* Linux compares what the CPU calls the highest address of the bus (dma_to_phys()). */
-enum vcma_zone_type zones_class_zone(const struct zones_class *c, const struct vcma_zone_map *map)
+enum vcma_zone_type zones_class_zone(const struct zones_class *c, const struct zones_platform *p,
+				     const struct vcma_zone_map *map)
 {
 	uint64_t highest = 0;
 	guint i;
+
+	if (!zones_class_memory(c, p))
+		return VCMA_NR_ZONES;
 
 	if (c->map->identity)
 		return vcma_zone_for(map, c->highest);
@@ -87,7 +91,7 @@ enum vcma_zone_type zones_class_zone(const struct zones_class *c, const struct v
 		if (q->bus <= c->highest)
 			highest = q->cpu + (MIN(q->bus + (q->size - 1), c->highest) - q->bus);
 	}
-	return c->map->pieces->len ? vcma_zone_for(map, highest) : VCMA_NR_ZONES;
+	return vcma_zone_for(map, highest);
 }
 
 /*
@@ -191,7 +195,21 @@ static void add_masks(GPtrArray *classes, uint64_t forbid)
 	zones_map_unref(all);
 }
 
-static char *label(guint i)
+/* In a listing devices have no bus to be found at, but a name that the operator gave. */
+static char *names(const struct zones_class *c)
+{
+	GString *s = g_string_new(NULL);
+	guint i;
+
+	for (i = 0; i < c->devices->len; i++) {
+		const struct zones_device *d = g_ptr_array_index(c->devices, i);
+
+		g_string_append_printf(s, "%s%s", i ? ", " : "", d->name);
+	}
+	return g_string_free(s, FALSE);
+}
+
+static char *letter(guint i)
 {
 	return i < 26 ? g_strdup_printf("%c", 'A' + (int)i) : g_strdup_printf("%c%u", 'A' + (int)(i % 26), i / 26);
 }
@@ -227,8 +245,11 @@ GPtrArray *zones_classes(const struct zones_platform *p, uint64_t forbid, char *
 		g_ptr_array_add(c->devices, d);
 	}
 	g_ptr_array_sort(classes, by_reach);
-	for (i = 0; i < classes->len; i++)
-		((struct zones_class *)g_ptr_array_index(classes, i))->label = label(i);
+	for (i = 0; i < classes->len; i++) {
+		struct zones_class *c = g_ptr_array_index(classes, i);
+
+		c->label = p->tree ? letter(i) : names(c);
+	}
 	add_masks(classes, forbid);
 	return classes;
 }
@@ -253,7 +274,7 @@ static void restrict_reach(struct vcma_reach *r, const struct vcma_reach *more)
 bool zones_refine(struct zones_platform *p, const char *name, const struct vcma_reach *reach,
 		  char **ret_error)
 {
-	const char **names;
+	GPtrArray *known;
 	const char *close;
 	bool found = false;
 	guint i;
@@ -281,13 +302,17 @@ bool zones_refine(struct zones_platform *p, const char *name, const struct vcma_
 		g_ptr_array_add(p->devices, d);
 		return true;
 	}
-	names = g_new0(const char *, p->devices->len + 1);
-	for (i = 0; i < p->devices->len; i++)
-		names[i] = ((struct zones_device *)g_ptr_array_index(p->devices, i))->name;
-	close = closest_word(name, names);
+	known = g_ptr_array_new_with_free_func(g_free);
+	for (i = 0; i < p->devices->len; i++) {
+		const struct zones_device *d = g_ptr_array_index(p->devices, i);
+
+		g_ptr_array_add(known, g_strndup(d->name, strcspn(d->name, "@")));
+	}
+	g_ptr_array_add(known, NULL);
+	close = closest_word(name, (const char *const *)known->pdata);
 	*ret_error = close ?
 		g_strdup_printf("the tree has no device \"%s\"; did you mean \"%s\"?", name, close) :
 		g_strdup_printf("the tree has no device \"%s\"; --all lists them", name);
-	g_free(names);
+	g_ptr_array_unref(known);
 	return false;
 }

@@ -168,7 +168,7 @@ static struct json_object *classes(const struct zones_report *r)
 	for (i = 0; i < r->classes->len; i++) {
 		const struct zones_class *c = g_ptr_array_index(r->classes, i);
 		const struct zones_served *s = &g_array_index(r->advice->served, struct zones_served, i);
-		enum vcma_zone_type zone = zones_class_zone(c, &r->kernels[0].map);
+		enum vcma_zone_type zone = zones_class_zone(c, r->p, &r->kernels[0].map);
 		struct json_object *o = json_object_new_object();
 
 		add_text(o, "name", c->mask ? c->name : c->label);

@@ -285,8 +285,6 @@ static void print_kernels(const struct zones_report *r)
 	}
 	putchar('\n');
 	table_print(t);
-	for (i = 0; i < r->reasons->len; i++)
-		puts(g_ptr_array_index(r->reasons, i));
 }
 
 static void print_notes(const GPtrArray *notes)
@@ -299,6 +297,8 @@ static void print_notes(const GPtrArray *notes)
 
 void zones_print(const struct zones_report *r)
 {
+	guint i;
+
 	printf("%s: %s, zones as Linux 6.1 makes them\n\n",
 	       r->p->model ? r->p->model : r->p->tree ? "device tree" : "memory listing",
 	       zones_arch_name(r->p->arch));
@@ -309,6 +309,10 @@ void zones_print(const struct zones_report *r)
 	print_reserved(r);
 	if (r->p->memory->len)
 		print_kernels(r);
+	else if (r->reasons->len)
+		putchar('\n');
+	for (i = 0; i < r->reasons->len; i++)
+		puts(g_ptr_array_index(r->reasons, i));
 	zones_print_reach(r);
 	zones_print_windows(r);
 	putchar('\n');

@@ -49,7 +49,7 @@ static char *limits(const struct zones_class *c)
 
 static void class_rows(struct table *t, const struct zones_report *r, const struct zones_class *c)
 {
-	enum vcma_zone_type zone = zones_class_zone(c, &r->kernels[0].map);
+	enum vcma_zone_type zone = zones_class_zone(c, r->p, &r->kernels[0].map);
 	GArray *pieces = c->map->pieces;
 	guint i, rows = MIN(pieces->len, SHOWN_PIECES);
 
@@ -89,7 +89,7 @@ static void class_rows(struct table *t, const struct zones_report *r, const stru
 static void print_classes(const struct zones_report *r)
 {
 	static const char *const headings[] = {
-		"REACH", ">BITS", "BUS ADDRESSES", "CPU ADDRESSES", ">MEMORY", "ZONE", "LIMITS", NULL,
+		"REACH", ">BITS", "BUS ADDRESSES", "CPU ADDRESSES", ">MEMORY", "FROM ZONE", "LIMITS", NULL,
 	};
 	struct table *t = table_new(headings);
 	guint i;
@@ -143,7 +143,7 @@ static void bus_row(struct table *t, const struct zones_report *r, const struct 
 	}
 	if (!r->all && n > SHOWN_NAMES)
 		g_string_append_printf(names, " and %u more", n - SHOWN_NAMES);
-	table_add(t, d->bus ? d->bus : "");
+	table_add(t, d->bus);
 	table_add(t, c->label);
 	table_take(t, g_strdup_printf("%u", coherent));
 	table_take(t, g_strdup_printf("%u", iommu));
@@ -158,7 +158,7 @@ static void print_buses(const struct zones_report *r)
 	struct table *t;
 	guint i, k, n;
 
-	if (!r->p->devices->len)
+	if (!r->p->tree || !r->p->devices->len)
 		return;
 	t = table_new(headings);
 	for (i = 0; i < r->classes->len; i++) {
@@ -168,7 +168,7 @@ static void print_buses(const struct zones_report *r)
 		for (k = 0, n = c->devices->len; k < n; k++) {
 			const struct zones_device *d = g_ptr_array_index(c->devices, k);
 
-			if (g_hash_table_add(seen, d->bus ? d->bus : (char *)""))
+			if (g_hash_table_add(seen, d->bus))
 				bus_row(t, r, c, k);
 		}
 		g_hash_table_unref(seen);

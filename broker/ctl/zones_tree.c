@@ -168,7 +168,7 @@ static bool read_node(struct tree *t, int i)
 	n->empty_ranges = tree_prop(t, i, "dma-ranges", &len) && !len;
 	n->coherent = tree_prop(t, i, "dma-coherent", &len);
 	n->noncoherent = tree_prop(t, i, "dma-noncoherent", &len);
-	n->bus = !up || (up->bus && up->size_cells &&
+	n->bus = !up || (up->bus && up->size_cells && !is_name(n, "reserved-memory") &&
 			 (n->pci || n->isa || n->has_ranges || n->empty_ranges ||
 			  tree_prop(t, i, "ranges", &len)));
 

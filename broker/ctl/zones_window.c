@@ -35,7 +35,7 @@ static void add_window(struct zones_advice *a, const char *zone, uint64_t size, 
 	else if (base < 16 * MIB && base % MIB == 0)
 		w.value = g_strdup_printf("%s@%uM", text, (unsigned int)(base / MIB));
 	else
-		w.value = g_strdup_printf("%s@0x%08" G_GINT64_MODIFIER "x", text, base);
+		w.value = g_strdup_printf("%s@" ADDRESS, text, base);
 	g_free(text);
 	g_array_append_val(a->windows, w);
 }
@@ -189,17 +189,16 @@ bool zones_window_for(struct zones_advice *a, const struct zones_platform *p,
 
 char *zones_why_none(const struct zones_platform *p, const struct zones_class *c)
 {
-	uint64_t lowest = !c->map->identity && c->map->pieces->len ?
-		g_array_index(c->map->pieces, struct zones_piece, 0).bus : 0;
-	bool arm = zones_is_arm(p);
+	const char *machine = zones_is_arm(p) ? "virt" : "a PC";
 
 	if (!c->map->identity && !c->map->pieces->len)
 		return g_strdup("refused: its bus carries no address");
-	if (lowest > VIRT_RAM)
-		return g_strdup_printf("refused: its bus carries only addresses from " HEX " to " HEX ", where %s has no window",
-				       lowest, c->highest, arm ? "virt" : "a PC");
-	if (arm && c->highest < VIRT_HOLE)
-		return g_strdup_printf("refused: nothing is free below " HEX ", and virt's memory begins at 1 GiB; %u bits are too few",
+	if (zones_is_arm(p) && c->highest < VIRT_HOLE)
+		return g_strdup_printf("refused: virt has nothing free below " ADDRESS ", %u bits are too few",
 				       VIRT_HOLE, zones_bits(c->highest));
+	if (!c->map->identity)
+		return g_strdup_printf("refused: its bus carries " ADDRESS " to " ADDRESS ", and no window of %s is sure to lie there",
+				       g_array_index(c->map->pieces, struct zones_piece, 0).bus,
+				       c->highest, machine);
 	return g_strdup("refused: there is no memory for a window that low");
 }
