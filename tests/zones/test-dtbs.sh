@@ -7,6 +7,7 @@
 # What is expected are facts about machines, not texts, so that a new kernel package
 # changes nothing.  The packages come to the cache through tests/vm/guest-cache.
 
+# shellcheck disable=SC2016,SC2317 # commands for check()
 set -u
 cd "${VCMA_SRC:-$(dirname -- "$0")/../..}" || exit 1
 # shellcheck source=tests/zones/lib.sh

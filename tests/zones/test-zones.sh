@@ -9,6 +9,7 @@
 # --update writes what is printed today to expected/ and to docs/zones.md; look at the
 # difference before you commit it.  Needs no QEMU, no network and no root.
 
+# shellcheck disable=SC2016,SC2317 # commands for check()
 set -u
 cd "${VCMA_SRC:-$(dirname -- "$0")/../..}" || exit 1
 # shellcheck source=tests/zones/lib.sh
