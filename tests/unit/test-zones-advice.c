@@ -246,6 +246,24 @@ static void test_virt(void **state)
 	zones_platform_free(p);
 }
 
+/* Firmware may put the BAR where this bus does not reach: then it does not serve. */
+static void test_worst_place(void **state)
+{
+	struct zones_platform *p = platform(ZONES_ARM64);
+	struct zones_advice *a;
+	GPtrArray *classes;
+
+	(void)state;
+	add_piece(add_device(p, "upper"), 0x20000000, 0, 256 * MIB);
+	classes = classes_of(p);
+	a = zones_advise(p, classes);
+	check_served(a, classes);
+	expect_window(a, classes, "A", NULL);
+	zones_advice_free(a);
+	g_ptr_array_unref(classes);
+	zones_platform_free(p);
+}
+
 /* The operator's word makes a device less, and gives it a class of its own. */
 static void test_refine(void **state)
 {
@@ -305,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_even_megabytes),
 		cmocka_unit_test(test_forbidden_by_pieces),
 		cmocka_unit_test(test_virt),
+		cmocka_unit_test(test_worst_place),
 		cmocka_unit_test(test_refine),
 		cmocka_unit_test(test_banks),
 	};

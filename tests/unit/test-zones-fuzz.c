@@ -19,7 +19,7 @@
 
 #include "ctl/zones.h"
 
-#define MUTATIONS 3000		/* of each source */
+#define MUTATIONS 10000	/* of each source */
 #define ALL_SECONDS 20		/* for all of them; what is left then is left out */
 #define ONE_SECONDS 5		/* for one, at most */
 
