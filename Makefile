@@ -238,7 +238,7 @@ vm-deps:
 check: tests-built asan-built qemu-tests driver check-deps vm-deps
 	$(Q)tests/run $(run_build) $(run_style) $(run_unit) $(run_zones) $(run_proto) $(run_asan) \
 		$(run_install) $(run_qtest) $(run_vm)
-#: check-quick     build, unit, proto, quick style checks: no QEMU, no VM, no root
+#: check-quick     build, unit, zones, proto, quick style checks: no QEMU, no VM, no root
 check-quick: check-deps tests-built
 	$(Q)tests/run $(run_build) $(run_style_quick) $(run_unit) $(run_zones_quick) \
 		$(run_proto)

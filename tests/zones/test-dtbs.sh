@@ -46,6 +46,45 @@ else
 		grep -q "^0x70000000  0xbfffffff .* HighMem " "$work/out"'
 fi
 
+# --- what is advised is what QEMU takes, without a guest and a vcmad
+
+takes() {	# QEMU, memory, machine options in one word, vcmactl zones' option...
+	local option log
+
+	option=$("$vcmactl" zones "${@:4}" | grep '^-device ') || return 1
+	echo "$option"
+	# shellcheck disable=SC2086 # lists of options
+	log=$(echo quit | timeout 60 "$build/$1" -m "$2" $3 -display none -S -monitor stdio \
+		-object vcma-broker,id=b0,path="$work/no-vcmad",wait=off $option 2>&1) &&
+		! grep -q "property '" <<<"$log" && return
+	echo "$log"
+	return 1
+}
+for dts in pi4-like cells two-banks; do
+	dtc -q -I dts -O dtb -o "$work/$dts.dtb" "tests/zones/$dts.dts" 2>"$work/err"
+done
+if [ ! -x "$build/qemu-system-x86_64" ] || [ ! -x "$qemu" ]; then
+	skip "QEMU takes the option" "no QEMU with the device in it (make qemu)"
+elif [ ! -e "$work/two-banks.dtb" ]; then
+	skip "QEMU takes the option" "dtc is missing (Debian package device-tree-compiler)"
+else
+	check "q35 takes the option" \
+		'takes qemu-system-x86_64 2G "-machine q35" --e820 tests/zones/q35-2g-log.txt'
+	check "pc takes the option, for 30 bits" \
+		'takes qemu-system-x86_64 2G "-machine pc" --e820 tests/zones/q35-2g-log.txt --device x:bits=30'
+	check "q35 takes the option, 8 GiB" \
+		'takes qemu-system-x86_64 8G "-machine q35" --iomem tests/zones/q35-8g-iomem.txt'
+	arm='-machine virt -cpu cortex-a57'
+	check "virt takes the option: a high bus" \
+		'takes qemu-system-aarch64 2304M "$arm" --dtb "$work/pi4-like.dtb"'
+	check "and needs the memory that is said to be needed" \
+		'! takes qemu-system-aarch64 2048M "$arm" --dtb "$work/pi4-like.dtb"'
+	check "virt takes the option: PCI buses" \
+		'takes qemu-system-aarch64 1280M "$arm" --dtb "$work/cells.dtb"'
+	check "q35 takes no window where no memory is" \
+		'! takes qemu-system-x86_64 1G "-machine q35" --e820 tests/zones/q35-2g-log.txt'
+fi
+
 # --- Debian's trees
 
 # machine | architecture of the package | facts, one a line
