@@ -74,13 +74,12 @@ else
 		'takes qemu-system-x86_64 2G "-machine pc" --e820 tests/zones/q35-2g-log.txt --device x:bits=30'
 	check "q35 takes the option, 8 GiB" \
 		'takes qemu-system-x86_64 8G "-machine q35" --iomem tests/zones/q35-8g-iomem.txt'
-	arm='-machine virt -cpu cortex-a57'
 	check "virt takes the option: a high bus" \
-		'takes qemu-system-aarch64 2304M "$arm" --dtb "$work/pi4-like.dtb"'
+		'takes qemu-system-aarch64 2304M "-machine virt -cpu cortex-a57" --dtb "$work/pi4-like.dtb"'
 	check "and needs the memory that is said to be needed" \
-		'! takes qemu-system-aarch64 2048M "$arm" --dtb "$work/pi4-like.dtb"'
+		'! takes qemu-system-aarch64 2048M "-machine virt -cpu cortex-a57" --dtb "$work/pi4-like.dtb"'
 	check "virt takes the option: PCI buses" \
-		'takes qemu-system-aarch64 1280M "$arm" --dtb "$work/cells.dtb"'
+		'takes qemu-system-aarch64 1280M "-machine virt -cpu cortex-a57" --dtb "$work/cells.dtb"'
 	check "q35 takes no window where no memory is" \
 		'! takes qemu-system-x86_64 1G "-machine q35" --e820 tests/zones/q35-2g-log.txt'
 fi
