@@ -8,13 +8,11 @@
 #include "hw/pci/pci_regs.h"
 #include "standard-headers/linux/virtio_config.h"
 
-/* I/O ports of q35's ACPI hot-plug controller. */
-#define ACPI_PCIHP  0x0cc0
-#define PCIHP_EJECT (ACPI_PCIHP + 0x08)
-#define PCIHP_SEL   (ACPI_PCIHP + 0x10)
-
-/* Far above everything that libqos places. */
-#define VCMA_BAR64_BASE     0x800000000ULL
+/* I/O ports of the ACPI hot-plug controllers. */
+#define PCIHP_Q35   0x0cc0
+#define PCIHP_PC    0xae00
+#define PCIHP_EJECT 0x08
+#define PCIHP_SEL   0x10
 
 char *vcma_args(const VcmaBroker *b, const char *vm, const char *object_extra,
                 const char *device_extra)
@@ -28,8 +26,12 @@ char *vcma_args(const VcmaBroker *b, const char *vm, const char *object_extra,
 
 QOSState *vcma_boot(const VcmaBroker *b, const char *args)
 {
-    return qtest_pc_boot("-M q35 -nodefaults -m 64M -pidfile %s/qemu.pid %s",
-                         b->dir, args);
+    g_autofree char *all = g_strdup_printf("%s -nodefaults -pidfile "
+                                           "%s/qemu.pid %s", vcma_machine.args,
+                                           b->dir, args);
+
+    return vcma_machine.ops ? qtest_boot(vcma_machine.ops, "%s", all) :
+                              qtest_pc_boot("%s", all);
 }
 
 int vcma_qemu_pid(const VcmaBroker *b)
@@ -54,9 +56,9 @@ static uint64_t map_bar64(VcmaDev *d, int bar, uint64_t size)
     mask = (uint64_t)qpci_config_readl(d->pci->pdev, reg + 4) << 32;
     mask |= qpci_config_readl(d->pci->pdev, reg) & PCI_BASE_ADDRESS_MEM_MASK;
     g_assert_cmphex(-mask, >=, size);
-    qpci_config_writel(d->pci->pdev, reg, (uint32_t)VCMA_BAR64_BASE);
-    qpci_config_writel(d->pci->pdev, reg + 4, VCMA_BAR64_BASE >> 32);
-    return VCMA_BAR64_BASE;
+    qpci_config_writel(d->pci->pdev, reg, (uint32_t)vcma_machine.bar64);
+    qpci_config_writel(d->pci->pdev, reg + 4, vcma_machine.bar64 >> 32);
+    return vcma_machine.bar64;
 }
 
 static void read_config(VcmaDev *d)
@@ -100,6 +102,11 @@ static void map_windows(VcmaDev *d)
     for (i = 0; i < d->cfg.num_windows; i++) {
         struct virtio_cma_window *w = &d->cfg.window[i];
 
+        if (w->flags & VIRTIO_CMA_WIN_FIXED) {
+            g_assert_cmphex(w->bar, ==, VIRTIO_CMA_BAR_NONE);
+            d->base[i] = w->offset;
+            continue;
+        }
         g_assert_cmpuint(w->bar, <, 6);
         if (!bar[w->bar]) {
             bar[w->bar] = w->bar == 0 ?
@@ -125,6 +132,9 @@ VcmaDev *vcma_dev_probe(QOSState *qs, int devfn)
     qvirtio_set_acknowledge(d->vdev);
     qvirtio_set_driver(d->vdev);
     d->features = qvirtio_get_features(d->vdev);
+    d->accept = d->features & (1ull << VIRTIO_F_VERSION_1 |
+                               1ull << VIRTIO_CMA_F_FIXED |
+                               1ull << VIRTIO_CMA_F_BANKS);
     read_config(d);
     map_windows(d);
     d->slots = guest_alloc(&qs->alloc, VCMA_TEST_SLOTS * 4096);
@@ -141,7 +151,7 @@ static void start(VcmaDev *d, bool msix)
 
     g_assert_null(d->req);
     qvirtio_start_device(d->vdev);
-    qvirtio_set_features(d->vdev, 1ull << VIRTIO_F_VERSION_1);
+    qvirtio_set_features(d->vdev, d->accept);
     if (msix) {
         qpci_msix_enable(d->pci->pdev);
         qvirtio_pci_set_msix_configuration_vector(d->pci, &d->qs->alloc, 0);
@@ -219,6 +229,29 @@ void vcma_test_init_vms(VcmaTest *t, const char *vms, const char *object_extra,
     vcma_dev_start(t->d);
 }
 
+void vcma_test_boot(VcmaTest *t, const char *vms, const char *machine,
+                    const char *windows, const char *extra)
+{
+    g_autofree char *args = NULL;
+
+    t->b = vcma_broker_new(vms);
+    t->said = 0;
+    args = g_strdup_printf("%s%s -d guest_errors -D %s/guest-errors "
+                           "-object vcma-broker,id=b0,path=%s/alpha.sock "
+                           "-device virtio-cma-pci,id=cma0,broker=b0,addr=04.0,"
+                           "%s %s", machine ? "-M " : "", machine ?: "",
+                           t->b->dir, t->b->dir, windows, extra ?: "");
+    t->qs = vcma_boot(t->b, args);
+    t->d = vcma_dev_probe(t->qs, QPCI_DEVFN(4, 0));
+}
+
+void vcma_test_init_windows(VcmaTest *t, const char *machine,
+                            const char *windows)
+{
+    vcma_test_boot(t, NULL, machine, windows, NULL);
+    vcma_dev_start(t->d);
+}
+
 void vcma_test_init(VcmaTest *t)
 {
     vcma_test_init_vms(t, NULL, NULL, NULL);
@@ -265,15 +298,26 @@ void vcma_add_device(VcmaTest *t)
                          "'normal': '64M', 'dma32': '16M' }");
 }
 
+static void eject(VcmaTest *t, uint16_t ports, int slot)
+{
+    qtest_outl(t->qs->qts, ports + PCIHP_SEL, 0);
+    qtest_outl(t->qs->qts, ports + PCIHP_EJECT, 1u << slot);
+    qtest_qmp_eventwait(t->qs->qts, "DEVICE_DELETED");
+    vcma_dev_free(t->d);
+    t->d = NULL;
+}
+
 /* The guest lets go of the device at once, as ACPI tells it to. */
 void vcma_del_device(VcmaTest *t)
 {
     qtest_qmp_device_del_send(t->qs->qts, "cma0");
-    qtest_outl(t->qs->qts, PCIHP_SEL, 0);
-    qtest_outl(t->qs->qts, PCIHP_EJECT, 1);
-    qtest_qmp_eventwait(t->qs->qts, "DEVICE_DELETED");
-    vcma_dev_free(t->d);
-    t->d = NULL;
+    eject(t, PCIHP_Q35, 0);
+}
+
+/* On a pc: the guest throws the device out, and nobody has asked it to. */
+void vcma_eject(VcmaTest *t, int slot)
+{
+    eject(t, PCIHP_PC, slot);
 }
 
 /* The VM ends well, and all that it held comes back clean. */

@@ -22,13 +22,14 @@ test-ctl-format-libs := $(GLIB_LIBS)
 include broker/core.mk
 core-sim-objs := tests/unit/core-sim.o $(core-objs)
 unit_tests += test-extent test-chunk test-core-demo test-core-refuse test-core-wait \
-	test-core-share test-core-random
+	test-core-share test-core-bank test-core-random
 test-extent-objs := tests/unit/test-extent.o broker/extent.o broker/tree.o protocol/zone.o
 test-chunk-objs := tests/unit/test-chunk.o $(core-objs)
 test-core-demo-objs := tests/unit/test-core-demo.o $(core-sim-objs)
 test-core-refuse-objs := tests/unit/test-core-refuse.o $(core-sim-objs)
 test-core-wait-objs := tests/unit/test-core-wait.o $(core-sim-objs)
 test-core-share-objs := tests/unit/test-core-share.o $(core-sim-objs)
+test-core-bank-objs := tests/unit/test-core-bank.o $(core-sim-objs)
 test-core-random-objs := tests/unit/test-core-random.o $(core-sim-objs)
 
 # --- daemon ---
@@ -44,3 +45,13 @@ test-record-libs = $(GLIB_LIBS)
 test-backing-objs := tests/unit/test-backing.o broker/backing.o broker/backing_hugetlb.o \
 	broker/backing_memfd.o
 test-backing-libs = $(GLIB_LIBS)
+
+# --- vcmactl zones ---
+unit_tests += test-zones-tree test-zones-advice test-zones-fuzz
+zones-test-objs = $(ctl-zones-objs) broker/ctl/format.o broker/size.o protocol/wire_text.o
+test-zones-tree-objs = tests/unit/test-zones-tree.o $(zones-test-objs)
+test-zones-tree-libs = $(GLIB_LIBS) $(FDT_LIBS)
+test-zones-advice-objs = tests/unit/test-zones-advice.o $(zones-test-objs)
+test-zones-advice-libs = $(GLIB_LIBS) $(FDT_LIBS)
+test-zones-fuzz-objs = tests/unit/test-zones-fuzz.o $(zones-test-objs)
+test-zones-fuzz-libs = $(GLIB_LIBS) $(FDT_LIBS)
