@@ -12,9 +12,9 @@
  * it syncs for the CPU or unmaps.  Memory of a bank is in that bank's windows only,
  * which have no struct page: for a client with a bank every map is bounced.
  *
- * The same is done for a client whose streaming mask is so narrow that the kernel
- * itself has refused it, and which was let through because a window is within its
- * reach.
+ * The same is done for other clients where the kernel itself has no way: memory that
+ * the device does not reach, and no bounce buffers (swiotlb), or a mask of less than
+ * 32 bits, so that it may not reach those either.
  *
  * Streaming maps may be made in atomic context, so they are served from leases that
  * are there (and mapped); without one with room the map fails, and one is asked for
@@ -70,16 +70,11 @@ static u64 streaming_mask(const struct vcma_client *c)
 	return c->dev->dma_mask ? *c->dev->dma_mask : 0;
 }
 
-/**
- * vcma_bounces() - may a client's streaming maps need bouncing?
- * @c: the client; not behind an IOMMU
- *
- * Return: false if they are the kernel's business.
- */
-bool vcma_bounces(struct vcma_client *c)
+/* Can the kernel bounce for a device with this streaming mask, and does it get there? */
+static bool kernel_bounces(struct device *shadow, u64 mask)
 {
-	return vcma_client_has_needs(c) || !RB_EMPTY_ROOT(&c->bounces) ||
-	       unlikely(streaming_mask(c) <= READ_ONCE(c->narrow_mask));
+	/* Without bounce buffers there is no limit. */
+	return mask >= DMA_BIT_MASK(32) && dma_max_mapping_size(shadow) != SIZE_MAX;
 }
 
 static void bounce_want(struct vcma_want *want, struct vcma_client *c, u64 mask, size_t bytes,
@@ -105,7 +100,8 @@ bool vcma_bounce_mask(struct vcma_client *c, u64 mask, bool supported)
 	struct vcma_choice choice;
 	bool within;
 
-	if (supported && !vcma_client_has_needs(c))
+	if (supported && !vcma_client_has_needs(c) &&
+	    (mask >= dma_get_required_mask(c->shadow) || kernel_bounces(c->shadow, mask)))
 		return true;
 	vcma = vcma_get_live();
 	if (!vcma)
@@ -113,30 +109,33 @@ bool vcma_bounce_mask(struct vcma_client *c, u64 mask, bool supported)
 
 	bounce_want(&want, c, mask, PAGE_SIZE, VCMA_MAP_LATER);
 	within = vcma_choose(&choice, vcma, c, &want) == VCMA_SERVED;
-	if (within) {
-		if (!supported && mask > c->narrow_mask)
-			WRITE_ONCE(c->narrow_mask, mask);
+	if (within)
 		vcma_warm_up(c, vcma, &want);
-	}
 	vcma_put(vcma);
 	return supported || within;
 }
 
 /**
- * vcma_bounce_max() - the largest map that can be bounced
+ * vcma_bounce_max() - the largest map that a driver should make
  * @c: the client
  *
- * Return: bytes.
+ * Return: bytes; SIZE_MAX if there is no limit.
  */
-size_t vcma_bounce_max(const struct vcma_client *c)
+size_t vcma_bounce_max(struct vcma_client *c)
 {
+	struct device *shadow = vcma_shadow(c);
+	size_t kernel = dma_max_mapping_size(shadow);
 	u64 max = BOUNCE_MAX;
 
+	if (!vcma_client_has_needs(c) &&
+	    (!dma_addressing_limited(shadow) || kernel_bounces(shadow, streaming_mask(c))))
+		return kernel;
 	/* A range crosses no multiple of the lowest forbidden bit. */
 	if (c->forbidden)
 		max = min(max, 1ULL << __ffs64(c->forbidden));
 	/* The map may begin anywhere in its first page. */
-	return max > PAGE_SIZE ? max - PAGE_SIZE : PAGE_SIZE;
+	max = max > PAGE_SIZE ? max - PAGE_SIZE : PAGE_SIZE;
+	return min_t(u64, kernel, max);
 }
 
 /* Copies @len bytes at @offset of the map: to the device, or from it. */
@@ -260,9 +259,20 @@ static bool is_good(struct vcma_client *c, dma_addr_t dma, size_t size)
 	return dma != DMA_MAPPING_ERROR && vcma_reach_ok(&reach, dma, size);
 }
 
+/* Is there no other way for this memory? */
+static bool must_bounce(struct vcma_client *c, struct device *shadow, phys_addr_t phys,
+			size_t size)
+{
+	if (c->bank)
+		return true;
+	if (is_good(c, phys_to_dma(shadow, phys), size))
+		return false;
+	return c->forbidden || !kernel_bounces(shadow, streaming_mask(c));
+}
+
 /**
- * vcma_bounce_map() - map memory for a client that may need bouncing
- * @c: the client
+ * vcma_bounce_map() - map memory, and bounce if need be
+ * @c: a client without previous ops
  * @page: the memory
  * @offset: in it
  * @size: bytes
@@ -280,17 +290,15 @@ dma_addr_t vcma_bounce_map(struct vcma_client *c, struct page *page, unsigned lo
 	phys_addr_t phys = page_to_phys(page) + offset;
 	dma_addr_t dma;
 
-	if (is_pci_p2pdma_page(page))
-		return DMA_MAPPING_ERROR;	/* another device's registers: no copy */
-	if (c->bank || !is_good(c, phys_to_dma(shadow, phys), size))
-		return bounce_map(c, phys, size);
-
-	dma = dma_map_page_attrs(shadow, page, offset, size, dir, attrs);
-	if (dma == DMA_MAPPING_ERROR || is_good(c, dma, size))
-		return dma;
-	/* The kernel has bounced it, to where the device does not get. */
-	dma_unmap_page_attrs(shadow, dma, size, dir, attrs | DMA_ATTR_SKIP_CPU_SYNC);
-	return bounce_map(c, phys, size);
+	if (!must_bounce(c, shadow, phys, size)) {
+		dma = dma_map_page_attrs(shadow, page, offset, size, dir, attrs);
+		if (!c->forbidden || dma == DMA_MAPPING_ERROR || is_good(c, dma, size))
+			return dma;
+		/* The kernel has bounced it, to where the device does not get. */
+		dma_unmap_page_attrs(shadow, dma, size, dir, attrs | DMA_ATTR_SKIP_CPU_SYNC);
+	}
+	/* Another device's registers are not copied. */
+	return is_pci_p2pdma_page(page) ? DMA_MAPPING_ERROR : bounce_map(c, phys, size);
 }
 
 /**
@@ -348,22 +356,44 @@ bool vcma_bounce_sync(struct vcma_client *c, dma_addr_t dma, size_t size,
 	return true;
 }
 
+static bool must_bounce_sg(struct vcma_client *c, struct device *shadow,
+			   struct scatterlist *sgl, int nents)
+{
+	struct scatterlist *sg;
+	int i;
+
+	/* Then each map is looked at when it is made. */
+	if (vcma_client_has_needs(c))
+		return true;
+	for_each_sg(sgl, sg, nents, i)
+		if (must_bounce(c, shadow, sg_phys(sg), sg->length))
+			return true;
+	return false;
+}
+
 /**
  * vcma_bounce_map_sg() - as vcma_bounce_map() for a list
- * @c: the client
+ * @c: a client without previous ops
  * @sgl: the list
  * @nents: its entries
  * @dir: direction
  * @attrs: DMA_ATTR_*
  *
- * Return: @nents; or -EIO, and nothing is mapped.
+ * Return: how many entries are mapped; or -errno, and nothing is.
  */
 int vcma_bounce_map_sg(struct vcma_client *c, struct scatterlist *sgl, int nents,
 		       enum dma_data_direction dir, unsigned long attrs)
 {
+	/* Unlike dma_map_sg_attrs() the one for tables says why it fails. */
+	struct sg_table table = { .sgl = sgl, .nents = nents, .orig_nents = nents };
+	struct device *shadow = vcma_shadow(c);
 	struct scatterlist *sg;
-	int i;
+	int i, err;
 
+	if (!must_bounce_sg(c, shadow, sgl, nents)) {
+		err = dma_map_sgtable(shadow, &table, dir, attrs);
+		return err ? err : table.nents;
+	}
 	for_each_sg(sgl, sg, nents, i) {
 		sg->dma_address = vcma_bounce_map(c, sg_page(sg), sg->offset, sg->length, dir,
 						  attrs);
@@ -387,13 +417,18 @@ int vcma_bounce_map_sg(struct vcma_client *c, struct scatterlist *sgl, int nents
 void vcma_bounce_unmap_sg(struct vcma_client *c, struct scatterlist *sgl, int nents,
 			  enum dma_data_direction dir, unsigned long attrs)
 {
+	struct device *shadow = vcma_shadow(c);
 	struct scatterlist *sg;
 	int i;
 
+	if (!vcma_client_has_needs(c) && RB_EMPTY_ROOT(&c->bounces)) {
+		dma_unmap_sg_attrs(shadow, sgl, nents, dir, attrs);
+		return;
+	}
 	for_each_sg(sgl, sg, nents, i)
 		if (!vcma_bounce_unmap(c, sg_dma_address(sg), dir, attrs))
-			dma_unmap_page_attrs(vcma_shadow(c), sg_dma_address(sg), sg_dma_len(sg),
-					     dir, attrs);
+			dma_unmap_page_attrs(shadow, sg_dma_address(sg), sg_dma_len(sg), dir,
+					     attrs);
 }
 
 /**
@@ -406,5 +441,5 @@ void vcma_bounce_unmap_sg(struct vcma_client *c, struct scatterlist *sgl, int ne
  */
 bool vcma_bounce_resource_ok(struct vcma_client *c, phys_addr_t phys, size_t size)
 {
-	return is_good(c, phys, size);
+	return !vcma_client_has_needs(c) || is_good(c, phys, size);
 }

@@ -183,11 +183,7 @@ static void shadow_free_pages(struct device *dev, size_t size, struct page *page
 static dma_addr_t shadow_map_page(struct device *dev, struct page *page, unsigned long offset,
 				  size_t size, enum dma_data_direction dir, unsigned long attrs)
 {
-	struct vcma_client *c = to_client(dev);
-
-	if (vcma_bounces(c))
-		return vcma_bounce_map(c, page, offset, size, dir, attrs);
-	return dma_map_page_attrs(vcma_shadow(c), page, offset, size, dir, attrs);
+	return vcma_bounce_map(to_client(dev), page, offset, size, dir, attrs);
 }
 
 static void shadow_unmap_page(struct device *dev, dma_addr_t addr, size_t size,
@@ -202,26 +198,13 @@ static void shadow_unmap_page(struct device *dev, dma_addr_t addr, size_t size,
 static int shadow_map_sg(struct device *dev, struct scatterlist *sg, int nents,
 			 enum dma_data_direction dir, unsigned long attrs)
 {
-	/* Unlike dma_map_sg_attrs() the one for tables says why it fails. */
-	struct sg_table table = { .sgl = sg, .nents = nents, .orig_nents = nents };
-	struct vcma_client *c = to_client(dev);
-	int err;
-
-	if (vcma_bounces(c))
-		return vcma_bounce_map_sg(c, sg, nents, dir, attrs);
-	err = dma_map_sgtable(vcma_shadow(c), &table, dir, attrs);
-	return err ? err : table.nents;
+	return vcma_bounce_map_sg(to_client(dev), sg, nents, dir, attrs);
 }
 
 static void shadow_unmap_sg(struct device *dev, struct scatterlist *sg, int nents,
 			    enum dma_data_direction dir, unsigned long attrs)
 {
-	struct vcma_client *c = to_client(dev);
-
-	if (vcma_bounces(c))
-		vcma_bounce_unmap_sg(c, sg, nents, dir, attrs);
-	else
-		dma_unmap_sg_attrs(vcma_shadow(c), sg, nents, dir, attrs);
+	vcma_bounce_unmap_sg(to_client(dev), sg, nents, dir, attrs);
 }
 
 static dma_addr_t shadow_map_resource(struct device *dev, phys_addr_t phys, size_t size,
@@ -229,7 +212,7 @@ static dma_addr_t shadow_map_resource(struct device *dev, phys_addr_t phys, size
 {
 	struct vcma_client *c = to_client(dev);
 
-	if (vcma_bounces(c) && !vcma_bounce_resource_ok(c, phys, size))
+	if (!vcma_bounce_resource_ok(c, phys, size))
 		return DMA_MAPPING_ERROR;
 	return dma_map_resource(vcma_shadow(c), phys, size, dir, attrs);
 }
@@ -293,10 +276,7 @@ static u64 shadow_get_required_mask(struct device *dev)
 
 static size_t shadow_max_mapping_size(struct device *dev)
 {
-	struct vcma_client *c = to_client(dev);
-	size_t max = dma_max_mapping_size(vcma_shadow(c));
-
-	return vcma_bounces(c) ? min(max, vcma_bounce_max(c)) : max;
+	return vcma_bounce_max(to_client(dev));
 }
 
 /* No opt_mapping_size and get_merge_boundary: without ops there are none. */

@@ -31,7 +31,6 @@ struct vcma_needs {
  * @shadow_mask: the shadow's streaming mask
  * @bank: its memory comes from windows of this bank
  * @forbidden: address bits that it cannot have set
- * @narrow_mask: the widest mask that the kernel has no memory for, and a window has
  * @barred: why it may have no DMA memory at all, from anywhere; or NULL
  * @leaving: its driver is gone; detach it when its last range is freed
  * @swept: generation of the sweep that has looked at it
@@ -61,7 +60,6 @@ struct vcma_client {
 	u64 shadow_mask;
 	u16 bank;
 	u64 forbidden;
-	u64 narrow_mask;
 	const char *barred;
 	bool leaving;
 	unsigned int swept;
@@ -147,9 +145,8 @@ struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
 bool vcma_range_free(struct vcma_client *c, const void *vaddr);
 
 /* bounce.c */
-bool vcma_bounces(struct vcma_client *c);
 bool vcma_bounce_mask(struct vcma_client *c, u64 mask, bool supported);
-size_t vcma_bounce_max(const struct vcma_client *c);
+size_t vcma_bounce_max(struct vcma_client *c);
 dma_addr_t vcma_bounce_map(struct vcma_client *c, struct page *page, unsigned long offset,
 			   size_t size, enum dma_data_direction dir, unsigned long attrs);
 bool vcma_bounce_unmap(struct vcma_client *c, dma_addr_t dma, enum dma_data_direction dir,
