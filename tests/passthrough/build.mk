@@ -3,3 +3,5 @@
 
 test_programs += relay
 relay-objs := tests/passthrough/relay.o
+
+passthrough_tests := 'tests/passthrough/run $(CASE)'

@@ -39,14 +39,12 @@ check "the driver starts" inner 'vcma_load strict=1'
 # --- NVMe
 
 check "the NVMe driver starts with memory from vcma alone" inner nvme_up
+must inner 'dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null; digest </tmp/data'
+wanted=$(cat "$run/must")
 check_eq "1 MiB through ext4 by direct I/O has the same digest" "$(inner '
-	mount -t ext4 /dev/nvme0n1 /mnt &&
-	dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null &&
-	dd if=/tmp/data of=/mnt/file bs=64k oflag=direct 2>/dev/null &&
+	mount -t ext4 /dev/nvme0n1 /mnt && dd if=/tmp/data of=/mnt/file bs=64k oflag=direct 2>/dev/null &&
 	umount /mnt && mount -t ext4 /dev/nvme0n1 /mnt &&
-	dd if=/mnt/file bs=64k iflag=direct 2>/dev/null | digest; umount /mnt')" \
-	"$(inner 'digest </tmp/data')"
-wanted=$(inner 'digest </tmp/data')
+	dd if=/mnt/file bs=64k iflag=direct 2>/dev/null | digest; umount /mnt')" "$wanted"
 check_eq "and the same one on the disk, outside of both guests" \
 	"$(PATH=$PATH:/usr/sbin debugfs -R 'cat file' "$run/nvme.img" 2>/dev/null |
 		sha256sum | cut -d ' ' -f 1)" "$wanted"

@@ -6,9 +6,10 @@
  *
  * Whoever connects to SOCKET writes to PIPE.in and reads from PIPE.out; QEMU's
  * character device `pipe` has the other ends.  One client is served at a time,
- * others wait.  A client that has said all, but not closed, still hears; one
- * that has gone is forgotten at once.  What comes when nobody listens is lost,
- * as on a serial line.  Ends by a signal, or when an argument is wrong.
+ * others wait.  A client that has said all still hears, until nothing has come
+ * for two seconds; one that has gone is forgotten at once.  What comes when
+ * nobody listens is lost, as on a serial line.  Ends by a signal, or when an
+ * argument is wrong.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,16 +21,20 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHANNELS_MAX 8
 #define CHUNK 4096
+#define SILENCE_MS 2000
+#define LOOK_MS 200
 
 /**
  * struct channel - a socket and its pipes
  * @listener: the socket
  * @client: who is connected, or -1
  * @said_all: the client's end of file has come
+ * @latest: when something came from or for the client, in ms (CLOCK_MONOTONIC)
  * @in: where the client's bytes go
  * @out: where its answers come from
  */
@@ -37,6 +42,7 @@ struct channel {
 	int listener;
 	int client;
 	bool said_all;
+	long long latest;
 	int in, out;
 };
 
@@ -44,6 +50,14 @@ static void die(const char *what)
 {
 	fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
 	exit(1);
+}
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
 static int open_pipe(const char *name, const char *end)
@@ -136,6 +150,8 @@ static void ask(const struct channel *c, struct pollfd pollfds[2])
 
 static void serve(struct channel *c, const struct pollfd pollfds[2])
 {
+	long long now = now_ms();
+
 	if (pollfds[0].revents & POLLIN)
 		from_pipe(c);
 	if (c->client < 0) {
@@ -143,9 +159,12 @@ static void serve(struct channel *c, const struct pollfd pollfds[2])
 			c->client = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
 		return;
 	}
+	if (pollfds[0].revents || pollfds[1].revents & POLLIN)
+		c->latest = now;
 	if (pollfds[1].revents & POLLIN)
 		from_client(c);
-	else if (pollfds[1].revents & (POLLHUP | POLLERR))
+	else if (pollfds[1].revents & (POLLHUP | POLLERR) ||
+		 (c->said_all && now - c->latest > SILENCE_MS))
 		hang_up(c);
 }
 
@@ -170,7 +189,7 @@ int main(int argc, char **argv)
 	for (;;) {
 		for (i = 0; i < nr; i++)
 			ask(&channels[i], pollfds + 2 * i);
-		if (poll(pollfds, (nfds_t)(2 * nr), -1) < 0)
+		if (poll(pollfds, (nfds_t)(2 * nr), LOOK_MS) < 0)
 			die("poll");
 		for (i = 0; i < nr; i++)
 			serve(&channels[i], pollfds + 2 * i);
