@@ -12,7 +12,7 @@ pt_attach
 # follows: the IOMMU maps each lease, all of it in pages of 2 MiB, and no more of the windows
 follows()
 {
-	local first last leased=0 mapped=0 wrong pfn size
+	local first last leased=0 mapped=0 wrong size
 
 	host lease_maps >"$run/lease-maps" || return
 	sed 's/^/# lease (first PFN, bytes, bytes that the IOMMU maps, its page sizes): /' \
@@ -22,7 +22,7 @@ follows()
 		echo "not mapped, or not in pages of 2 MiB: $wrong"
 		return 1
 	}
-	while read -r pfn size _; do
+	while read -r _ size _; do
 		leased=$((leased + size))
 	done <"$run/lease-maps"
 	while read -r first last; do
