@@ -269,7 +269,7 @@ static void measure(struct kvm_vm *vm, void *map, struct slot_times *ret)
 	}
 }
 
-static void test_slots_cost_what_a_plain_one_costs(void **opaque)
+static void test_times_of_slots(void **opaque)
 {
 	struct state *s = *opaque;
 	struct slot_times lease, plain;
@@ -338,8 +338,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_revoked_under_a_running_guest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slot_removed_under_a_running_guest,
 						setup, teardown),
-		cmocka_unit_test_setup_teardown(test_slots_cost_what_a_plain_one_costs,
-						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_times_of_slots, setup, teardown),
 	};
 
 	if (argc == 2 && !strcmp(argv[1], "--probe"))

@@ -12,17 +12,26 @@ net_up()
 	modprobe e1000e && wait_for [ -e /sys/class/net/eth1 ] || return
 	unshare -n sleep 100000 >/dev/null 2>&1 &
 	echo $! >/run/peer
-	wait_for eval '[ "$(readlink "/proc/$(cat /run/peer)/ns/net")" != "$(readlink /proc/self/ns/net)" ]' &&
-		ip link set eth1 netns "$(cat /run/peer)" &&
+	wait_for peer_apart && ip link set eth1 netns "$(cat /run/peer)" &&
 		ip addr add 10.0.0.1/24 dev eth0 && ip link set eth0 up &&
 		peer ip addr add 10.0.0.2/24 dev eth1 && peer ip link set eth1 up &&
 		wait_for ping -c 1 -W 1 10.0.0.2 >/dev/null
+}
+
+peer_apart()
+{
+	[ "$(readlink "/proc/$(cat /run/peer)/ns/net")" != "$(readlink /proc/self/ns/net)" ]
 }
 
 # peer COMMAND...: in the namespace of the second card
 peer()
 {
 	nsenter -t "$(cat /run/peer)" -n "$@"
+}
+
+peer_listens()
+{
+	peer netstat -ltn | grep -q ':9 '
 }
 
 # net_digest FILE: what arrives of it at the other card
@@ -33,7 +42,7 @@ net_digest()
 	[ -p /run/silence ] || mkfifo /run/silence
 	peer nc -l -p 9 <>/run/silence >/run/received &
 	receiver=$!
-	wait_for eval 'peer netstat -ltn | grep -q ":9 "' && nc 10.0.0.2 9 <"$1"
+	wait_for peer_listens && nc 10.0.0.2 9 <"$1"
 	wait $receiver
 	digest </run/received
 }

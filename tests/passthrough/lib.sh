@@ -36,7 +36,7 @@ pt=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # What the host guest passes on; the addresses hold in the inner guest, too.
 pt_nvme=10 pt_net0=11 pt_net1=12 pt_edu0=13 pt_edu1=14
-pt_devices="$pt_nvme $pt_net0 $pt_net1 $pt_edu0 $pt_edu1"
+pt_devices=("$pt_nvme" "$pt_net0" "$pt_net1" "$pt_edu0" "$pt_edu1")
 pt_disk_mib=64
 pt_transfer_mib=160	# for a kernel, at 0, and an initial RAM file system, at 96 MiB
 
@@ -136,7 +136,7 @@ host_up()
 		--append "intel_iommu=on iommu=pt hugepages=$huge $pt_append" \
 		--file "$pt/host-lib.sh:/root/lib.sh" "${args[@]}" 7>&- || return
 	"$build/tests/relay" "$run/inner.control"{,} "$run/inner.qmp"{,} 2>"$logs/relay.log" 7>&- &
-	devices=$(printf '0000:00:%s.0 ' $pt_devices)
+	devices=$(printf '0000:00:%s.0 ' "${pt_devices[@]}")
 	host "host_start $run $devices"
 }
 
@@ -153,7 +153,12 @@ vcmactl()
 
 proof()
 {
-	host "pagemap-proof $(printf "%s=$run/%s.qmp " $(printf '%s %s ' "$@" "$@"))"
+	local name words=''
+
+	for name; do
+		words="$words $name=$run/$name.qmp"
+	done
+	host "pagemap-proof$words"
 }
 
 # --- the inner guest
@@ -168,7 +173,7 @@ inner_up()
 		shift
 	done
 	[ $# = 0 ] || shift
-	for device in $pt_devices; do
+	for device in "${pt_devices[@]}"; do
 		set -- "$@" -device "vfio-pci,host=0000:00:$device.0,addr=$device"
 	done
 	INNER_RUN=$run guest_up inner --cma normal=1G,dma32=64M --qemu "$pt/inner-qemu" \
@@ -183,6 +188,11 @@ inner()
 	guest inner ". /root/inner-lib.sh; $*"
 }
 
+inner_runs()
+{
+	[ -e "$run/inner.ctl.pid" ]
+}
+
 inner_stop()
 {
 	guest_ctl inner --stop
@@ -191,5 +201,5 @@ inner_stop()
 # inner_kill: its QEMU dies at once
 inner_kill()
 {
-	host 'inner_kill' && wait_until 100 test ! -e "$run/inner.ctl.pid"
+	host inner_kill && wait_until 100 eval '! inner_runs'
 }
