@@ -275,7 +275,7 @@ sbin_programs := $(filter vcmad,$(programs))
 bin_programs := $(filter-out $(sbin_programs),$(programs))
 headers := protocol/vcma_broker.h protocol/vcma_virtio.h
 dkms_files = $(wildcard guest-driver/*.[ch] guest-driver/Kbuild guest-driver/dkms.conf) \
-	$(wildcard protocol/zone.[ch]) protocol/layout.h \
+	$(wildcard protocol/zone.[ch] protocol/zone_map.[ch]) protocol/layout.h \
 	protocol/vcma_virtio.h protocol/vcma_broker.h
 doc_files = README.md $(wildcard docs/*.md protocol/SPEC.md) \
 	$(wildcard broker/vcmad.conf.example)

@@ -5,5 +5,5 @@
 vcma-wire-objs := protocol/wire.o protocol/wire_text.o protocol/sockio.o
 vcma-client-objs := protocol/client.o protocol/client_recv.o protocol/client_request.o \
 	$(vcma-wire-objs)
-vcma-zone-objs := protocol/zone.o
+vcma-zone-objs := protocol/zone.o protocol/zone_map.o
 vcma-virtio-objs := protocol/virtio_check.o

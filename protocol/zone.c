@@ -210,3 +210,105 @@ unsigned int vcma_zone_order(const struct vcma_span *win, unsigned int nr,
 	}
 	return n;
 }
+
+/**
+ * vcma_zone_reserve() - what a request leaves free of a window (I6)
+ * @win: the windows, as for vcma_zone_order()
+ * @order: what that returned for the request
+ * @pos: which one of @order
+ * @ratio: one part in so many of the windows above; 0: no reserve
+ *
+ * Who can be served higher up may take from a lower window, but not the last of
+ * it: what lowmem_reserve_ratio is for Linux's zones.
+ *
+ * Return: bytes, a multiple of 4096, half of the window at most.
+ */
+uint64_t vcma_zone_reserve(const struct vcma_span *win, const unsigned int *order,
+			   unsigned int pos, unsigned int ratio)
+{
+	uint64_t half = win[order[pos]].size >> 1, above = 0, part = 0, rest = 0;
+	unsigned int i, bit;
+
+	if (!ratio)
+		return 0;
+	for (i = 0; i < pos; i++) {
+		uint64_t size = win[order[i]].size;
+
+		above = size > ~above ? ~(uint64_t)0 : above + size;
+	}
+	/* part = above / ratio; a 32-bit kernel has no operator for that. */
+	for (bit = 64; bit-- > 0;) {
+		rest = rest << 1 | (above >> bit & 1);
+		if (rest >= ratio) {
+			rest -= ratio;
+			part |= (uint64_t)1 << bit;
+		}
+	}
+	return (part < half ? part : half) & ~(uint64_t)4095;
+}
+
+/*
+ * How many numbers below @end have no bit of @forbidden.  Bit by bit from the
+ * lowest: @n counts for the bits seen so far, @any is how many values they can
+ * have at all.  Where @end has a 1, a number with a 0 there may go on with any.
+ */
+static uint64_t count_below(uint64_t end, uint64_t forbidden)
+{
+	uint64_t n = 0, any = 1, bit;
+
+	for (bit = 1; bit; bit <<= 1) {
+		if (end & bit)
+			n = any + (forbidden & bit ? 0 : n);
+		if (!(forbidden & bit))
+			any <<= 1;
+	}
+	return n;
+}
+
+/**
+ * vcma_reach_bytes() - how much of a span can a device reach?
+ * @r: the device
+ * @span: addresses
+ *
+ * Return: bytes; 0 if @span is empty or wraps around.
+ */
+uint64_t vcma_reach_bytes(const struct vcma_reach *r, const struct vcma_span *span)
+{
+	uint64_t last = span->base + (span->size - 1);
+
+	if (!span->size || last < span->base || span->base > r->highest)
+		return 0;
+	if (last > r->highest)
+		last = r->highest;
+	return count_below(last, r->forbidden) + !(last & r->forbidden) -
+	       count_below(span->base, r->forbidden);
+}
+
+/**
+ * vcma_reach_next() - the next run of addresses that a device can reach
+ * @r: the device
+ * @from: where to begin
+ * @from_end: end of what is looked at, exclusive
+ * @ret: the run; untouched if there is none
+ *
+ * Segment boundaries do not end a run: they say where a buffer may lie, not
+ * which bytes are reachable.
+ *
+ * Return: true if there is one.
+ */
+bool vcma_reach_next(const struct vcma_reach *r, uint64_t from, uint64_t from_end,
+		     struct vcma_span *ret)
+{
+	uint64_t addr = vcma_reach_place(r, from, from_end, 1, 1), last = from_end - 1;
+
+	if (addr == VCMA_NO_ADDR)
+		return false;
+	if (last > r->highest)
+		last = r->highest;
+	/* Below the lowest forbidden bit all is alike; above, that bit is set. */
+	if (r->forbidden && last > (addr | (lowest_bit(r->forbidden) - 1)))
+		last = addr | (lowest_bit(r->forbidden) - 1);
+	ret->base = addr;
+	ret->size = last - addr + 1;
+	return true;
+}

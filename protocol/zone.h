@@ -17,7 +17,9 @@
  *
  * Low zones are scarce (I6): vcma_zone_order() sorts windows by where they
  * really are, the highest first, and leaves out those of which the device can
- * reach no byte.
+ * reach no byte.  A request that could also have been served higher up must
+ * leave vcma_zone_reserve() bytes of a lower window free, for those who can go
+ * nowhere else.
  */
 #ifndef VCMA_ZONE_H
 #define VCMA_ZONE_H
@@ -76,5 +78,23 @@ uint64_t vcma_reach_place(const struct vcma_reach *r, uint64_t from,
  */
 unsigned int vcma_zone_order(const struct vcma_span *win, unsigned int nr,
 			     const struct vcma_reach *r, unsigned int *ret_order);
+
+/*
+ * What a request leaves free of window @order[@pos], in bytes: 1/@ratio of the
+ * windows above it that would have done (@order[0] to @order[@pos - 1]), half of
+ * the window at most.  0 for the first in the order, and if @ratio is 0.
+ */
+uint64_t vcma_zone_reserve(const struct vcma_span *win, const unsigned int *order,
+			   unsigned int pos, unsigned int ratio);
+
+/* How many bytes of @span the device can reach; one that wraps around has none. */
+uint64_t vcma_reach_bytes(const struct vcma_reach *r, const struct vcma_span *span);
+
+/*
+ * The first run of reachable addresses at or after @from that ends before
+ * @from_end (exclusive), as long as it goes.  False: there is none.
+ */
+bool vcma_reach_next(const struct vcma_reach *r, uint64_t from, uint64_t from_end,
+		     struct vcma_span *ret);
 
 #endif /* VCMA_ZONE_H */

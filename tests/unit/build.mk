@@ -2,9 +2,10 @@
 # The unit tests; each block belongs to the modules that it names.
 
 # --- protocol, sizes ---
-unit_tests += test-zone test-wire test-sockio test-client test-client-lease
+unit_tests += test-zone test-zone-map test-wire test-sockio test-client test-client-lease
 unit_tests += test-virtio-check test-size
 test-zone-objs := tests/unit/test-zone.o protocol/zone.o
+test-zone-map-objs := tests/unit/test-zone-map.o $(vcma-zone-objs)
 test-wire-objs := tests/unit/test-wire.o protocol/wire.o protocol/wire_text.o
 test-sockio-objs := tests/unit/test-sockio.o protocol/sockio.o
 test-client-objs := tests/unit/test-client.o tests/unit/client-fixture.o $(vcma-client-objs)

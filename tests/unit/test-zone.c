@@ -349,6 +349,105 @@ static void test_i6_random(void **state)
 	}
 }
 
+/* I6: who could go higher leaves a part of what is lower; the others nothing. */
+static void test_i6_reserve(void **state)
+{
+	const struct vcma_span win[] = {
+		{ 12 * MIB, 4 * MIB },		/* DMA */
+		{ 0x100000000, GIB },		/* NORMAL */
+		{ 0xc0000000, 256 * MIB },	/* DMA32 */
+	};
+	unsigned int order[3];
+	struct vcma_reach r;
+
+	(void)state;
+	vcma_reach_init(&r, 0, 0, 0, 0);
+	assert_int_equal(vcma_zone_order(win, 3, &r, order), 3);
+	assert_int_equal(vcma_zone_reserve(win, order, 0, 32), 0);
+	assert_int_equal(vcma_zone_reserve(win, order, 1, 32), 32 * MIB);
+	/* (1 GiB + 256 MiB) / 32 is more than half of the window. */
+	assert_int_equal(vcma_zone_reserve(win, order, 2, 32), 2 * MIB);
+	assert_int_equal(vcma_zone_reserve(win, order, 2, 0), 0);
+	assert_int_equal(vcma_zone_reserve(win, order, 1, 1), 128 * MIB);
+
+	vcma_reach_init(&r, 0xffffff, 0, 0, 0);
+	assert_int_equal(vcma_zone_order(win, 3, &r, order), 1);
+	assert_int_equal(vcma_zone_reserve(win, order, 0, 32), 0);
+}
+
+static void test_i6_reserve_random(void **state)
+{
+	uint64_t seed = 4711;
+	unsigned int round, i;
+
+	(void)state;
+	for (round = 0; round < 20000; round++) {
+		unsigned int order[4] = { 3, 1, 0, 2 }, pos = next_random(&seed) % 4;
+		unsigned int ratio = 1 + (uint32_t)next_random(&seed) % 1000;
+		unsigned __int128 above = 0;
+		struct vcma_span win[4];
+		uint64_t want;
+
+		for (i = 0; i < 4; i++) {
+			win[i].base = 0;
+			win[i].size = next_random(&seed) >> next_random(&seed) % 64;
+		}
+		for (i = 0; i < pos; i++)
+			above += win[order[i]].size;
+		if (above > UINT64_MAX)
+			above = UINT64_MAX;
+		want = (uint64_t)above / ratio;
+		if (want > win[order[pos]].size / 2)
+			want = win[order[pos]].size / 2;
+		assert_int_equal(vcma_zone_reserve(win, order, pos, ratio), want / 4096 * 4096);
+	}
+}
+
+/* I5: the bytes and the runs of a span are those that are good one by one. */
+static void test_i5_runs(void **state)
+{
+	const uint64_t space = 40;
+	uint64_t highest, forbidden, base, size, a;
+
+	(void)state;
+	for (highest = 0; highest < space; highest++)
+	for (forbidden = 0; forbidden < 64; forbidden++)
+	for (base = 0; base < space; base += 3)
+	for (size = 0; size < space; size += 5) {
+		const struct vcma_reach r = { highest, forbidden, 4 };
+		const struct vcma_span span = { base, size };
+		uint64_t bytes = 0, sum = 0, from = base;
+		struct vcma_span run;
+
+		for (a = base; a < base + size; a++)
+			bytes += a <= highest && !(a & forbidden);
+		assert_int_equal(vcma_reach_bytes(&r, &span), bytes);
+		while (vcma_reach_next(&r, from, base + size, &run)) {
+			assert_true(run.base >= from && run.size);
+			for (a = from; a < run.base; a++)
+				assert_true(a > highest || (a & forbidden));
+			for (a = run.base; a < run.base + run.size; a++)
+				assert_true(a <= highest && !(a & forbidden));
+			sum += run.size;
+			from = run.base + run.size;
+			assert_true(from == base + size || from > highest || (from & forbidden));
+		}
+		assert_int_equal(sum, bytes);
+	}
+}
+
+static void test_i5_bytes_at_the_top(void **state)
+{
+	const struct vcma_reach all = { ~UINT64_C(0), 0, 0 };
+	const struct vcma_reach even = { ~UINT64_C(0), 1, 0 };
+	const struct vcma_span top = { ~UINT64_C(0) - 15, 16 }, wraps = { ~UINT64_C(0) - 15, 17 };
+
+	(void)state;
+	assert_int_equal(vcma_reach_bytes(&all, &top), 16);
+	assert_int_equal(vcma_reach_bytes(&even, &top), 8);
+	assert_int_equal(vcma_reach_bytes(&all, &wraps), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +460,10 @@ int main(void)
 		cmocka_unit_test(test_odd_arguments),
 		cmocka_unit_test(test_i6_highest_zone_first),
 		cmocka_unit_test(test_i6_random),
+		cmocka_unit_test(test_i6_reserve),
+		cmocka_unit_test(test_i6_reserve_random),
+		cmocka_unit_test(test_i5_runs),
+		cmocka_unit_test(test_i5_bytes_at_the_top),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
