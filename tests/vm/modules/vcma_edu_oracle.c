@@ -134,7 +134,7 @@ void vcma_edu_judge_address(struct vcma_edu *t, const char *what, u64 dma, u64 b
 	u64 limit = t->pdev->dev.bus_dma_limit, boundary, at, last = dma + bytes - 1;
 	unsigned int bit;
 
-	for (at = dma & PAGE_MASK; at <= last; at += PAGE_SIZE) {
+	for (at = dma & ~(u64)(PAGE_SIZE - 1); at <= last; at += PAGE_SIZE) {
 		u64 top = at + PAGE_SIZE - 1;
 
 		for (bit = 0; bit < 64; bit++) {
@@ -150,7 +150,8 @@ void vcma_edu_judge_address(struct vcma_edu *t, const char *what, u64 dma, u64 b
 			vcma_edu_fail(t, "%s %#llx: beyond the bus's limit %#llx", what, top, limit);
 	}
 	boundary = (u64)dma_get_seg_boundary(&t->pdev->dev) + 1;
-	if (boundary && dma / boundary != last / boundary)
+	/* It is a power of two. */
+	if (boundary && (dma ^ last) & ~(boundary - 1))
 		vcma_edu_fail(t, "%s %#llx, %llu bytes: crosses a boundary of %#llx", what, dma,
 			      bytes, boundary);
 }

@@ -9,6 +9,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -83,7 +84,7 @@ int vcma_edu_cmd_torture(struct vcma_edu *t, const struct vcma_edu_args *arg)
 		vcma_edu_alloc(t, size, atomic ? GFP_ATOMIC : GFP_KERNEL, attrs, arg->where);
 		t->tally.rounds++;
 
-		due = arg->proofs * (round + 1) / arg->rounds;
+		due = div64_u64(arg->proofs * (round + 1), arg->rounds);
 		if (t->nr && (due >= t->tally.proved + PROVE_AT_ONCE || round + 1 == arg->rounds))
 			prove_some(t, arg->proofs - t->tally.proved);
 		cond_resched();
@@ -107,7 +108,7 @@ int vcma_edu_cmd_fill(struct vcma_edu *t, const struct vcma_edu_args *arg)
 			t->tally.rounds++;
 
 	nr = t->nr - first;
-	step = arg->proofs ? max_t(u64, 1, nr / arg->proofs) : nr + 1;
+	step = arg->proofs ? max(1U, nr / (u32)min_t(u64, arg->proofs, nr + 1)) : nr + 1;
 	for (i = step - 1; i < nr; i += step)
 		if (t->buf[first + i]->cpu)
 			vcma_edu_prove(t, &t->buf[first + i], 1);
