@@ -137,7 +137,7 @@ u64 vcma_edu_random(struct vcma_edu *t);
 /* vcma_edu_oracle.c: is it right what was allocated? */
 int vcma_edu_windows_parse(const char *text);
 const char *vcma_edu_place_name(unsigned int place);
-int vcma_edu_place_find(const char *name);
+u64 vcma_edu_places(const char *name);
 struct vcma_edu_buf *vcma_edu_alloc(struct vcma_edu *t, size_t size, gfp_t gfp,
 				    unsigned long attrs, u64 where);
 void vcma_edu_free(struct vcma_edu *t, unsigned int i);

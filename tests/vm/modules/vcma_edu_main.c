@@ -21,7 +21,7 @@
  *		[atomic=PERCENT] [nomap=1] [where=NAME+NAME...]
  *		random allocate and free, each judged (vcma_edu_oracle.c), some proved
  *		by the DMA engine (vcma_edu_engine.c); where: windows, or ram, in which
- *		buffers may be; without it, anywhere.  "none": all is to be refused
+ *		buffers may be; without it, anywhere; "none": nowhere
  *	fill size=BYTES [min=BYTES] [limit=BYTES] [proofs=N] [nomap=1] [where=...]
  *		pieces of this size until there are no more, then of its half, down to
  *		min; tells where they lie
@@ -161,16 +161,16 @@ static int parse_zone(char *text, u64 *ret)
 static int parse_places(char *text, u64 *ret)
 {
 	char *word;
-	int place;
+	u64 bits;
 
 	*ret = 0;
 	while ((word = strsep(&text, "+"))) {
 		if (!strcmp(word, "none"))
 			continue;
-		place = vcma_edu_place_find(word);
-		if (place < 0)
-			return place;
-		*ret |= BIT_ULL(place);
+		bits = vcma_edu_places(word);
+		if (!bits)
+			return -ENOENT;
+		*ret |= bits;
 	}
 	return 0;
 }

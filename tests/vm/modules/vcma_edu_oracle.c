@@ -64,17 +64,19 @@ const char *vcma_edu_place_name(unsigned int place)
 	return place < nr_windows ? windows[place].name : NULL;
 }
 
-int vcma_edu_place_find(const char *name)
+/* A bit for each place of this name; windows of one zone may share it. */
+u64 vcma_edu_places(const char *name)
 {
+	u64 bits = 0;
 	unsigned int i;
 
 	for (i = 0; i < VCMA_EDU_PLACES; i++) {
 		const char *is = vcma_edu_place_name(i);
 
 		if (is && !strcmp(is, name))
-			return i;
+			bits |= BIT_ULL(i);
 	}
-	return -ENOENT;
+	return bits;
 }
 
 static int place_of(u64 dma, u64 bytes)
@@ -178,10 +180,11 @@ static void judge(struct vcma_edu *t, struct vcma_edu_buf *b, u64 where)
 	if (!(where & BIT_ULL(place)))
 		vcma_edu_fail(t, "buffer %#llx, %zu bytes: must not be in %s", (u64)b->dma, b->bytes,
 			      vcma_edu_place_name(place));
-	/* What the kernel takes from CMA is aligned to less. */
+	/* What the kernel takes from CMA is aligned to less, as is what 32 bits map on demand. */
 	if (place == VCMA_EDU_RAM)
 		align = PAGE_SIZE;
-	if (b->dma & (align - 1) || ((uintptr_t)b->cpu & (align - 1) && b->cpu == b->cookie))
+	if (b->dma & (align - 1) || !PAGE_ALIGNED(b->cpu) ||
+	    (IS_ENABLED(CONFIG_64BIT) && b->cpu == b->cookie && (uintptr_t)b->cpu & (align - 1)))
 		vcma_edu_fail(t, "buffer %#llx at %px: not aligned to %llu bytes", (u64)b->dma,
 			      b->cpu, align);
 	/* The kernel does not zero what it does not map. */

@@ -54,13 +54,25 @@ static void prove_some(struct vcma_edu *t, u64 most)
 static void say_tally(struct vcma_edu *t)
 {
 	const struct vcma_edu_tally *y = &t->tally;
-	unsigned int i;
+	unsigned int i, k;
 
 	vcma_edu_say(t, "rounds=%llu served=%llu refused=%llu refused_atomic=%llu", y->rounds,
 		     y->served, y->refused, y->refused_atomic);
-	for (i = 0; i < VCMA_EDU_PLACES; i++)
-		if (vcma_edu_place_name(i))
-			vcma_edu_say(t, " %s=%llu", vcma_edu_place_name(i), y->place[i]);
+	for (i = 0; i < VCMA_EDU_PLACES; i++) {
+		const char *name = vcma_edu_place_name(i);
+		u64 sum = 0, same;
+
+		if (!name)
+			continue;
+		same = vcma_edu_places(name);
+		/* The first of a name speaks for all. */
+		if (same & (BIT_ULL(i) - 1))
+			continue;
+		for (k = i; k < VCMA_EDU_PLACES; k++)
+			if (same & BIT_ULL(k))
+				sum += y->place[k];
+		vcma_edu_say(t, " %s=%llu", name, sum);
+	}
 	vcma_edu_say(t, " held_max=%llu proved=%llu dma_reads=%llu dma_writes=%llu errors=%llu",
 		     y->held_max, y->proved, y->reads, y->writes, y->errors);
 }
