@@ -150,7 +150,7 @@ static void report_lease(const struct core_lease *lease, struct vcma_op_lease *r
 	ret->pfn = vcma_cpu_to_le64(granule_addr(pool, lease->first) / PAGE_BYTES);
 	ret->size = vcma_cpu_to_le64(core_lease_size(lease));
 	ret->state = vcma_cpu_to_le32(lease->granting ? VCMA_LEASE_GRANTING : VCMA_LEASE_HELD);
-	ret->guaranteed = vcma_cpu_to_le32(lease->home);
+	ret->guaranteed = vcma_cpu_to_le16(lease->home);
 	ret->age_ms = vcma_cpu_to_le64(now - lease->since);
 }
 

@@ -129,6 +129,10 @@ static void handle_lease(struct vm *vm, const struct vcma_lease_req *m)
 		conn_reply(c, &m->hdr, VCMA_ST_INVALID);
 		return;
 	}
+	if (m->bank) { /* no peer was told of any but 0 */
+		conn_reply(c, &m->hdr, VCMA_ST_UNSUPPORTED);
+		return;
+	}
 	if (g_hash_table_size(vm->requests) >= VCMA_REQUESTS_MAX) {
 		conn_reply(c, &m->hdr, VCMA_ST_TOO_MANY);
 		return;

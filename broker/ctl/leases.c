@@ -26,7 +26,7 @@ static struct json_object *to_json(const void *record)
 	json_object_object_add(o, "pfn_last", json_object_new_uint64(last_pfn(l)));
 	json_add_size(o, "size", l->size);
 	json_add_text(o, "state", format_lease_state(vcma_le32_to_cpu(l->state)));
-	json_add_bool(o, "guaranteed", vcma_le32_to_cpu(l->guaranteed));
+	json_add_bool(o, "guaranteed", vcma_le16_to_cpu(l->guaranteed));
 	json_add_size(o, "age_ms", l->age_ms);
 	return o;
 }
@@ -50,7 +50,7 @@ static void print_table(const GArray *leases)
 		table_take(t, g_strdup_printf("%#" PRIx64, vcma_le64_to_cpu(l->pfn)));
 		table_take(t, g_strdup_printf("%#" PRIx64, last_pfn(l)));
 		table_add(t, format_lease_state(vcma_le32_to_cpu(l->state)));
-		table_add(t, vcma_le32_to_cpu(l->guaranteed) ? "guarantee" : "shared");
+		table_add(t, vcma_le16_to_cpu(l->guaranteed) ? "guarantee" : "shared");
 		table_take(t, format_age(vcma_le64_to_cpu(l->age_ms)));
 	}
 	table_print(t);
