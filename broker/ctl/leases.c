@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define PFN_SIZE 4096
+#define COLUMN_BANK 2
 
 static uint64_t last_pfn(const struct vcma_op_lease *l)
 {
@@ -21,6 +22,7 @@ static struct json_object *to_json(const void *record)
 
 	json_add_size(o, "lease", l->lease);
 	json_add_name(o, "vm", l->vm);
+	json_object_object_add(o, "bank", json_object_new_int(vcma_le16_to_cpu(l->bank)));
 	json_add_name(o, "pool", l->pool);
 	json_add_size(o, "pfn", l->pfn);
 	json_object_object_add(o, "pfn_last", json_object_new_uint64(last_pfn(l)));
@@ -34,17 +36,20 @@ static struct json_object *to_json(const void *record)
 static void print_table(const GArray *leases)
 {
 	static const char *const headings[] = {
-		">LEASE", "VM", "POOL", ">SIZE", ">PFN", ">LAST PFN", "STATE", "OUT OF", ">AGE",
+		">LEASE", "VM", ">BANK", "POOL", ">SIZE", ">PFN", ">LAST PFN", "STATE", "OUT OF", ">AGE",
 		NULL,
 	};
 	struct table *t = table_new(headings);
+	bool banks = false;
 	guint i;
 
 	for (i = 0; i < leases->len; i++) {
 		const struct vcma_op_lease *l = &g_array_index(leases, struct vcma_op_lease, i);
 
 		table_take(t, g_strdup_printf("%" PRIu64, vcma_le64_to_cpu(l->lease)));
+		banks |= l->bank != 0;
 		table_take(t, format_name(l->vm));
+		table_take(t, g_strdup_printf("%u", vcma_le16_to_cpu(l->bank)));
 		table_take(t, format_name(l->pool));
 		table_take(t, cell_size(l->size));
 		table_take(t, g_strdup_printf("%#" PRIx64, vcma_le64_to_cpu(l->pfn)));
@@ -53,6 +58,8 @@ static void print_table(const GArray *leases)
 		table_add(t, vcma_le16_to_cpu(l->guaranteed) ? "guarantee" : "shared");
 		table_take(t, format_age(vcma_le64_to_cpu(l->age_ms)));
 	}
+	if (!banks)
+		table_hide(t, COLUMN_BANK);
 	table_print(t);
 }
 
