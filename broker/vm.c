@@ -355,8 +355,8 @@ static void log_refusal(struct vm *vm, const struct refusal *r)
 		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s%s refused: beyond its limit of %s",
 			 vm->cfg->name, size, of, size_format(vm->cfg->bank[bank].limit, limit));
 	else if (r->status == VCMA_ST_DENIED)
-		log_peer(&vm->rate, G_LOG_LEVEL_WARNING, "%s: %s%s refused: it has no such bank; add [bank %s %u], or name another one where the VM is started",
-			 vm->cfg->name, size, of, vm->cfg->name, bank);
+		log_peer(&vm->rate, G_LOG_LEVEL_WARNING, "%s: %s%s refused: it has no such bank: add [bank %s NUMBER] to the configuration, or name another bank where the VM is started",
+			 vm->cfg->name, size, of, vm->cfg->name);
 	else
 		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s%s refused: %s", vm->cfg->name, size,
 			 of, refusal_cause(r->status));
