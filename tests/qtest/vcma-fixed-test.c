@@ -113,6 +113,26 @@ static void test_life(const void *machine)
     vcma_test_fini(&t);
 }
 
+/* Where RAM above 4 GiB begins. */
+static void test_high(void)
+{
+    const uint64_t at = 1ull << 32;
+    VcmaTest t;
+
+    vcma_test_boot(&t, NULL, "q35", "normal=4M@4G", "-m 4G");
+    vcma_dev_start(t.d);
+    g_assert_cmphex(t.d->base[0], ==, at);
+    qtest_writeq(t.qs->qts, at, 0x5a5a);
+    g_assert_cmphex(qtest_readq(t.qs->qts, at), ==, 0x5a5a);
+    g_assert_cmpuint(vcma_confirm(t.d, 1), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmphex(qtest_readq(t.qs->qts, at), ==, ~0ull);
+    g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(4)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmphex(qtest_readq(t.qs->qts, at), ==, 0);
+    vcma_system_reset(&t);
+    g_assert_cmphex(qtest_readq(t.qs->qts, at), ==, 0x5a5a);
+    vcma_test_fini(&t);
+}
+
 /* --- the driver --- */
 
 /* Whatever CONFIRM is for, it is for exactly one whole window. [V-66] */
@@ -511,6 +531,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_data_func("vcma/fixed/life/q35", "q35", test_life);
     qtest_add_data_func("vcma/fixed/life/pc", "pc", test_life);
+    qtest_add_func("vcma/fixed/high", test_high);
     qtest_add_func("vcma/fixed/bad-confirm", test_bad_confirm);
     qtest_add_func("vcma/fixed/not-negotiated", test_not_negotiated);
     qtest_add_func("vcma/fixed/new-driver", test_new_driver);
