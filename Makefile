@@ -16,7 +16,8 @@
 #
 # Variables: V=1 shows commands, C=1 runs $(CHECK) on each source, O=DIR puts
 # objects there, SANITIZE=address,undefined instruments, CASE=glob selects VM
-# cases, DESTDIR= stages an installation, VCMA_DEPS=no forbids apt.
+# cases, ARCHES=LIST restricts for which guests modules are built, DESTDIR= stages
+# an installation, VCMA_DEPS=no forbids apt.
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -48,14 +49,18 @@ goals := $(or $(MAKECMDGOALS),all)
 no_config := help clean distclean
 CONFIG := $(firstword $(wildcard $(O)/config.mak) config.mak)
 
+# The architectures of guests; the cross compilers that their modules need.
+ARCHES ?= amd64 i386 arm64 armhf
+cross := $(patsubst %,cross-%,$(filter arm64 armhf,$(ARCHES)))
+
 # What the goals will need from the system, asked for in one go.
 deps-all := build
 deps-demo := build qemu driver vm
-deps-check := build qemu driver vm
-deps-check-vm := build qemu driver vm
+deps-check := build qemu driver $(cross) vm
+deps-check-vm := build qemu driver $(cross) vm
 deps-check-qtest := build qemu
 deps-qemu := qemu
-deps-driver := driver
+deps-driver := driver $(cross)
 groups = $(or $(sort $(foreach goal,$(goals),$(deps-$(goal)))),build)
 
 ifneq ($(filter-out $(no_config),$(goals)),)
@@ -147,21 +152,28 @@ FORCE:
 # --- the guest driver, the tests' module, QEMU
 
 # Generated from config.mak or the newest headers; asked for only when used.
+# Those of other architectures are in the cache.
 kdir = $(or $(KDIR),$(shell scripts/kdir))
+arch_kdir = $(if $(filter amd64,$(1)),$(kdir),$(shell tests/vm/guest-cache headers --arch $(1)))
+# $(O)/driver is amd64's, $(O)/driver-ARCH another one's
+arch_dir = $(O)/$(2)$(if $(filter-out amd64,$(1)),-$(1))
 
 # Kbuild writes beside its sources, so it gets a directory of links.
-# $(1): directory to build in, $(2): sources
-kbuild = scripts/kbuild $(if $(filter 1,$(V)),-v) $(1) '$(kdir)' $(2)
+# $(1): architecture, $(2): directory to build in, $(3): sources
+kbuild = scripts/kbuild $(if $(filter 1,$(V)),-v) --arch $(1) \
+	$(call arch_dir,$(1),$(2)) '$(call arch_kdir,$(1))' $(3)
 
-.PHONY: driver driver-deps
+driver_goals := $(patsubst %,driver-of-%,amd64 i386 arm64 armhf)
+
+.PHONY: driver driver-deps $(driver_goals)
 driver-deps:
-	@scripts/deps driver
-#: driver          virtio_cma.ko for Debian's 6.1 kernel, and the tests' module
+	@scripts/deps driver $(cross)
+#: driver          virtio_cma.ko for Debian's 6.1 kernels, and the tests' modules
 driver: driver-deps
-	$(Q)$(call kbuild,$(O)/driver,guest-driver protocol)
-	$(Q)if [ -e tests/vm/modules/Kbuild ]; then \
-		$(call kbuild,$(O)/test-modules,tests/vm/modules protocol); \
-	fi
+	+$(Q)$(MAKE) --no-print-directory $(parallel) $(ARCHES:%=driver-of-%)
+$(driver_goals): driver-of-%:
+	+$(Q)$(call kbuild,$*,driver,guest-driver protocol)
+	+$(Q)$(call kbuild,$*,test-modules,tests/vm/modules protocol)
 
 qemu = scripts/qemu --build-dir $(O) $(if $(WITH_QEMU),--with-qemu=$(WITH_QEMU)) $(1)
 
@@ -248,7 +260,7 @@ check-style: check-deps tests-built
 check-install: all
 	$(Q)tests/run $(run_install)
 #: demo            two guests share one contiguous pool, end to end
-demo: tests-built qemu driver vm-deps
+demo: tests-built qemu driver-of-amd64 vm-deps
 	$(Q)tests/demo/run
 
 # --- installation
@@ -313,8 +325,8 @@ uninstall:
 #: clean           remove what was built; the QEMU cache stays
 clean:
 	$(Q)if [ -e $(O)/config.mak ]; then \
-		rm -rf $(program_files) $(O)/obj $(O)/tests $(O)/asan $(O)/driver \
-			$(O)/test-modules $(O)/vcma_build.h $(O)/qemu*; \
+		rm -rf $(program_files) $(O)/obj $(O)/tests $(O)/asan $(O)/driver* \
+			$(O)/test-modules* $(O)/vcma_build.h $(O)/qemu* $(O)/qtest; \
 	else rm -rf $(O); fi
 #: distclean       and config.mak
 distclean: clean
@@ -326,5 +338,5 @@ help:
 	@echo "  all             vcmad and vcmactl"
 	@sed -n 's/^#: /  /p' Makefile
 	@echo
-	@echo "Variables: V=1 C=1 O=DIR SANITIZE=LIST CASE=GLOB DESTDIR=DIR VCMA_DEPS=no"
+	@echo "Variables: V=1 C=1 O=DIR SANITIZE=LIST CASE=GLOB ARCHES=LIST DESTDIR=DIR VCMA_DEPS=no"
 	@echo "Settings:  ./configure --help"

@@ -55,21 +55,27 @@ Components: main
 Signed-By: /usr/share/keyrings/node.gpg
 END
 (cd "$apt" && find . -type f -exec sha256sum {} +) >"$work/before"
-scripts/debian-source --entries "$apt" "$work/source" 2>"$work/err"
-entries=$work/source/apt/sources.list.d
-cat "$entries"/* >"$work/entries" 2>/dev/null
+scripts/debian-apt source "$work/source" --entries "$apt"
+scripts/debian-apt armhf "$work/armhf" --entries "$apt"
+cat "$work"/source/sources.list.d/* >"$work/entries" 2>/dev/null
+cat "$work"/armhf/sources.list.d/* >"$work/binary" 2>/dev/null
 
 check "one-line entries are taken" 'grep -q "mirror.example/debian bookworm main" "$work/entries"'
 check "with their options" 'grep -q "signed-by=.*m.example/debian bookworm-updates" "$work/entries"'
 check "deb822 entries are taken" 'grep -q "^URIs: http://sources.example" "$work/entries"'
 check "and no others" '! grep -E "off|docker|other|backports|node" "$work/entries"'
 check "all of them are deb-src" '! grep -E "^(deb |Types: deb( |\$))" "$work/entries"'
+check "for an architecture, they are all deb" \
+	'grep -q "^deb .*mirror.example/debian bookworm main" "$work/binary" && ! grep deb-src "$work/binary"'
+check "with that architecture and no other" \
+	'[ "$(grep -c "^deb .*\[.*\<arch=armhf\]" "$work/binary")" = 2 ] &&
+	 grep -q "^Architectures: armhf\$" "$work/binary" && ! grep amd64 "$work/binary"'
 check "the machine's own are as they were" \
 	'(cd "$apt" && sha256sum -c "$work/before")'
 mkdir -p "$work/none/sources.list.d"
-check "no Debian entry: the message names --with-qemu" \
-	'! scripts/debian-source --entries "$work/none" "$work/source2" 2>"$work/err" &&
-	 grep -q -e --with-qemu=DIR "$work/err"'
+check "no Debian entry: the message says so" \
+	'! scripts/debian-apt source "$work/source2" --entries "$work/none" 2>"$work/err" &&
+	 grep -q "no entry in .* names a Debian" "$work/err"'
 
 # --- dependencies
 
@@ -83,7 +89,7 @@ check "VCMA_DEPS=no names what is missing, and leaves" \
 	 grep -q "VCMA_DEPS=no" "$work/err"'
 check "--try only warns" 'PATH=$work/bin VCMA_DEPS=no scripts/deps --try build'
 check "--list has every group" \
-	'[ "$(scripts/deps --list | grep -c "^[a-z]*:$")" = 5 ]'
+	'[ "$(scripts/deps --list | grep -c "^[a-z0-9-]*:$")" = 7 ]'
 
 # --- configure
 
@@ -123,6 +129,8 @@ check "once more changes nothing" \
 check "not even a time stamp" \
 	'stat -c "%Y" "$tree/hw/meson.build" "$tree/hw/vcma/wire.c" | cmp - "$work/times"'
 echo 'int gone;' >"$tree/hw/vcma/old.c"
+check "the list of devices for aarch64 is in it" \
+	'cmp qemu-device/aarch64.mak "$tree/configs/devices/aarch64-softmmu/vcma.mak"'
 check "what an older graft had is removed" 'qemu-device/graft "$tree" && [ ! -e "$tree/hw/vcma/old.c" ]'
 rm -rf "$tree"
 cp -r "$work/original" "$tree"

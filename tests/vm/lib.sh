@@ -239,30 +239,44 @@ pool_up()
 
 # --- guests
 
-# guest_up NAME [--bus BUS] [GUEST-RUN-OPTION]... [-- QEMU-ARG...]
-# A guest with a virtio-cma device, for vcmad the VM of the same name.
+# modules DIRECTORY [ARCH]: where the build has an architecture's modules
+modules()
+{
+	case ${2:-amd64} in
+	amd64)	echo "$build/$1" ;;
+	*)	echo "$build/$1-$2" ;;
+	esac
+}
+
+# guest_up NAME [--arch ARCH] [--bus BUS] [--cma OPTIONS] [GUEST-RUN-OPTION]... [-- QEMU-ARG...]
+# A guest with a virtio-cma device, for vcmad the VM of the same name.  OPTIONS
+# are the device's windows.
 guest_up()
 {
-	local name=$1 bus=pcie.0 args=() arg
+	local name=$1 arch=amd64 bus=pcie.0 cma=normal=1G,dma32=128M args=() arg
 
 	shift
-	if [ "${1-}" = --bus ]; then
-		bus=$2
-		shift 2
-	fi
 	while [ $# -gt 0 ] && [ "$1" != -- ]; do
-		args+=("$1")
-		shift
+		case $1 in
+		--arch)	arch=$2 ;;
+		--bus)	bus=$2 ;;
+		--cma)	cma=$2 ;;
+		*)
+			args+=("$1")
+			shift
+			continue ;;
+		esac
+		shift 2
 	done
 	for arg in "${@:2}" \
 		-object "vcma-broker,id=b0,path=$run/$name.sock" \
-		-device "virtio-cma-pci,id=cma0,broker=b0,normal=1G,dma32=128M,bus=$bus"; do
+		-device "virtio-cma-pci,id=cma0,broker=b0,$cma,bus=$bus"; do
 		args+=(--qemu-arg "$arg")
 	done
-	"$vm/guest-run" --control "$run/$name.ctl" --name "$lib_name/$name" --life 600 \
-		--module virtio_pci --module nvme --module ext4 \
-		--module "$build/driver/virtio_cma.ko" \
-		--module "$build/test-modules/vcma_test.ko" \
+	"$vm/guest-run" --arch "$arch" --control "$run/$name.ctl" --name "$lib_name/$name" \
+		--life 600 --module virtio_pci --module nvme --module ext4 \
+		--module "$(modules driver "$arch")/virtio_cma.ko" \
+		--module "$(modules test-modules "$arch")/vcma_test.ko" \
 		--file "$vm/guest-lib.sh:/root/lib.sh" --append unknown_nmi_panic \
 		"${args[@]}" 7>&-
 }

@@ -43,6 +43,7 @@
 #include <linux/io.h>
 #include <linux/jiffies.h>
 #include <linux/kstrtox.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
