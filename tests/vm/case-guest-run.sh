@@ -32,7 +32,7 @@ start()
 	panic)
 		"$vm/guest-run" --name guest-run/panic -c 'sleep 1; echo c >/proc/sysrq-trigger' ;;
 	stock)
-		"$vm/guest-run" --name guest-run/stock --bzimage -c 'exit 0' ;;
+		"$vm/guest-run" --name guest-run/stock --boot bzimage -c 'exit 0' ;;
 	esac
 }
 
