@@ -33,7 +33,9 @@ static const char *check_granule(const struct core_granule *g)
 		return "I1: a granule is clean and somebody waits for it";
 	if (!c->user && !granule_is_idle(g->state))
 		return "I9: a granule is in use and nobody is charged for it";
-	if (g->lease && g->lease->vm != c->user)
+	if (g->lease && g->lease->share->pool != g->pool)
+		return "I5: a lease lies outside its bank's pool";
+	if (g->lease && g->lease->share != c->user)
 		return "I9: a lease lies in a chunk of another VM";
 	return NULL;
 }
@@ -71,9 +73,11 @@ static const char *check_chunk(struct core_pool *pool, const struct chunk *c)
 	const struct extent_index *idx = c->home ? &c->home->free : &pool->shared;
 	bool is_free = !c->user && !c->nr[GRANULE_BAD];
 
+	if ((c->user && c->user->pool != pool) || (c->home && c->home->pool != pool))
+		return "I9: a chunk is charged or promised to a share in another pool";
 	if (c->home && c->user && c->user != c->home)
 		return "I7: a VM uses what is guaranteed to another";
-	if (c->home && c->claim && wait_vm(c->claim) != c->home)
+	if (c->home && c->claim && wait_share(c->claim) != c->home)
 		return "I7: a request has claimed what is guaranteed to another VM";
 	if (is_free != (pool->map.slot[chunk_index(pool, c)].in == idx) ||
 	    (!is_free && pool->map.slot[chunk_index(pool, c)].in))
@@ -141,7 +145,7 @@ static const char *check_pool(struct core_pool *pool)
 /* I2, and I7 for what is being reclaimed. */
 static const char *check_lease(const struct core_lease *lease)
 {
-	const struct core_pool *pool = lease->vm->pool;
+	const struct core_pool *pool = lease->share->pool;
 	bool home = false;
 	uint32_t i;
 
@@ -168,37 +172,37 @@ struct tally {
 };
 
 /* I7: home chunks lie in whole runs. */
-static bool home_is_in_runs(const struct core_vm *vm)
+static bool home_is_in_runs(const struct share *share)
 {
-	const struct core_pool *pool = vm->pool;
+	const struct core_pool *pool = share->pool;
 	uint32_t i, run = 0;
 
 	for (i = 0; i < pool->nr_chunks; i++) {
-		if (run && (pool->chunk[i].home != vm || !extent_consecutive(&pool->map, i - 1, 2))) {
-			if (run % vm->run)
+		if (run && (pool->chunk[i].home != share || !extent_consecutive(&pool->map, i - 1, 2))) {
+			if (run % share->run)
 				return false;
 			run = 0;
 		}
-		run += pool->chunk[i].home == vm;
+		run += pool->chunk[i].home == share;
 	}
-	return !run || run % vm->run == 0;
+	return !run || run % share->run == 0;
 }
 
-static void tally(const struct core_vm *vm, struct tally *ret)
+static void tally(const struct share *share, struct tally *ret)
 {
-	const struct core_pool *pool = vm->pool;
+	const struct core_pool *pool = share->pool;
 	uint32_t i, s;
 
 	for (i = 0; i < pool->nr_chunks; i++) {
 		const struct chunk *c = &pool->chunk[i];
 
-		if (c->home == vm) {
+		if (c->home == share) {
 			ret->home++;
 			ret->missing += c->nr[GRANULE_QUARANTINED] + c->nr[GRANULE_BAD];
 		}
-		if (c->claim && wait_vm(c->claim) == vm && c->user != vm)
+		if (c->claim && wait_share(c->claim) == share && c->user != share)
 			ret->coming++;
-		if (c->user != vm)
+		if (c->user != share)
 			continue;
 		ret->used++;
 		ret->room += c->nr_room;
@@ -207,41 +211,69 @@ static void tally(const struct core_vm *vm, struct tally *ret)
 	}
 }
 
-static const char *check_vm(const struct core_vm *vm)
+static const char *check_share(const struct share *share)
 {
 	struct tally t = { 0 };
 	struct list *l;
-	uint32_t leases = 0;
+	uint32_t leases = 0, waiting = 0;
 
-	tally(vm, &t);
-	if (t.home != vm->guarantee || !home_is_in_runs(vm))
+	if (share->vm->bank[share->number] != share)
+		return "I9: a share is none of its VM's banks";
+	list_for_each(l, &share->vm->core->waits)
+		waiting += wait_share(wait_from(l)) == share;
+	if (waiting != share->nr_waiting)
+		return "I9: a share counts its requests wrongly";
+	tally(share, &t);
+	if (t.home != share->guarantee || !home_is_in_runs(share))
 		return "I7: a guarantee is not set aside in its runs";
-	if (t.missing != vm->nr_missing)
+	if (t.missing != share->nr_missing)
 		return "I7: a VM does not know what is missing in its home";
-	if (t.used != vm->nr_used || t.coming != vm->nr_coming)
+	if (t.used != share->nr_used || t.coming != share->nr_coming)
 		return "I9: a VM is charged wrongly";
-	if (vm_charged(vm) > vm->limit)
+	if (share_charged(share) > share->limit)
 		return "I9: a VM is beyond its limit";
-	if (t.room != vm->nr_room || memcmp(t.state, vm->state, sizeof(t.state)))
+	if (t.room != share->nr_room || memcmp(t.state, share->state, sizeof(t.state)))
 		return "I9: a VM counts its granules wrongly";
-	list_for_each(l, &vm->leases) {
-		const struct core_lease *lease = list_entry(l, struct core_lease, in_vm);
-		const char *bad = lease->vm == vm ? check_lease(lease)
-						  : "I9: a lease is in the list of another VM";
+	list_for_each(l, &share->leases) {
+		const struct core_lease *lease = list_entry(l, struct core_lease, in_share);
+		const char *bad = lease->share == share ? check_lease(lease)
+						      : "I9: a lease is in the list of another share";
 
 		if (bad)
 			return bad;
 		leases++;
 	}
-	if (leases != vm->nr_leases)
+	if (leases != share->nr_leases)
 		return "I9: a VM counts its leases wrongly";
-	return check_index(&vm->free);
+	return check_index(&share->free);
+}
+
+/* I9: banks of one VM have pools of their own; what they have together is bounded. */
+static const char *check_vm(const struct core_vm *vm)
+{
+	uint32_t i, j, waiting = 0;
+
+	if (!vm->bank[0])
+		return "I9: a VM has no bank 0";
+	for (i = 0; i < VCMA_BANKS_MAX; i++) {
+		if (!vm->bank[i])
+			continue;
+		if (vm->bank[i]->vm != vm || vm->bank[i]->number != i)
+			return "I9: a bank is a share of another VM";
+		for (j = 0; j < i; j++)
+			if (vm->bank[j] && vm->bank[j]->pool == vm->bank[i]->pool)
+				return "I5: two banks of a VM are in one pool";
+		waiting += vm->bank[i]->nr_waiting;
+	}
+	if (waiting != vm->nr_waiting || waiting > VCMA_REQUESTS_MAX)
+		return "I9: a VM counts its requests wrongly";
+	return NULL;
 }
 
 /* I9: a request has claimed what it says, and waits for what can come. */
 static const char *check_wait(const struct wait *wait)
 {
-	const struct core_pool *pool = wait_vm(wait)->pool;
+	const struct core_pool *pool = wait_share(wait)->pool;
 	uint32_t first, nr, missing, i;
 	bool whole;
 
@@ -254,7 +286,7 @@ static const char *check_wait(const struct wait *wait)
 
 		if (g->wait != wait || (whole && c->claim != wait))
 			return "I9: a request has lost part of its claim";
-		if (!whole && (c->claim || c->user != wait_vm(wait)))
+		if (!whole && (c->claim || c->user != wait_share(wait)))
 			return "I9: a request has claimed part of a chunk that is not its VM's";
 		missing -= g->state != GRANULE_RESERVED;
 		if (g->state == GRANULE_QUARANTINED || g->state == GRANULE_BAD ||
@@ -293,6 +325,7 @@ static const char *check_leases(const struct core *core)
 const char *core_check(const struct core *core)
 {
 	struct core_pool *pool;
+	const struct share *share;
 	const struct core_vm *vm;
 	const char *bad = NULL;
 	struct list *l;
@@ -300,6 +333,8 @@ const char *core_check(const struct core *core)
 
 	for (pool = core->pools; pool && !bad; pool = pool->next)
 		bad = check_pool(pool);
+	for (share = core->shares; share && !bad; share = share->next)
+		bad = check_share(share);
 	for (vm = core->vms; vm && !bad; vm = vm->next)
 		bad = check_vm(vm);
 	if (bad)

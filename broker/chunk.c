@@ -16,16 +16,16 @@ static struct extent_index *index_of(struct core_pool *pool, const struct chunk 
 	return c->home ? &c->home->free : &pool->shared;
 }
 
-static void set_user(struct chunk *c, struct core_vm *vm)
+static void set_user(struct chunk *c, struct share *share)
 {
 	if (c->user) {
 		c->user->nr_used--;
 		list_del(&c->used);
 	}
-	c->user = vm;
-	if (vm) {
-		vm->nr_used++;
-		list_add(&vm->used, &c->used);
+	c->user = share;
+	if (share) {
+		share->nr_used++;
+		list_add(&share->used, &c->used);
 	}
 }
 
@@ -46,14 +46,14 @@ static void drop_room(struct chunk *c)
 
 static void update_room(struct core_pool *pool, struct chunk *c)
 {
-	struct core_vm *vm = c->user;
+	struct share *share = c->user;
 
 	drop_room(c);
 	if (!offers_room(c))
 		return;
 	c->nr_room = c->nr[GRANULE_CLEAN];
-	vm->nr_room += c->nr_room;
-	list_add(&vm->room[c->home ? ROOM_HOME : ROOM_SHARED][buddy_room(chunk_buddies(pool, c))],
+	share->nr_room += c->nr_room;
+	list_add(&share->room[c->home ? ROOM_HOME : ROOM_SHARED][buddy_room(chunk_buddies(pool, c))],
 		 &c->room);
 }
 
@@ -61,35 +61,35 @@ static void update_room(struct core_pool *pool, struct chunk *c)
  * chunk_use() - A VM takes a free chunk
  * @pool: of the chunk
  * @c: free
- * @vm: who is charged for it from now on
+ * @share: who is charged for it from now on
  *
  * chunk_settle() must follow, when granules have been taken.
  */
-void chunk_use(struct core_pool *pool, struct chunk *c, struct core_vm *vm)
+void chunk_use(struct core_pool *pool, struct chunk *c, struct share *share)
 {
 	assert(!c->user && !c->claim);
-	assert(!c->home || c->home == vm);
+	assert(!c->home || c->home == share);
 	extent_take(index_of(pool, c), chunk_index(pool, c), 1);
-	set_user(c, vm);
+	set_user(c, share);
 }
 
-void chunk_claim(struct core_pool *pool, struct chunk *c, struct wait *wait, struct core_vm *vm)
+void chunk_claim(struct core_pool *pool, struct chunk *c, struct wait *wait, struct share *share)
 {
 	assert(!c->claim);
 	if (!c->user)
-		chunk_use(pool, c, vm);
+		chunk_use(pool, c, share);
 	drop_room(c);
 	c->claim = wait;
-	if (c->user != vm)
-		vm->nr_coming++;
+	if (c->user != share)
+		share->nr_coming++;
 }
 
-void chunk_unclaim(struct chunk *c, struct core_vm *vm)
+void chunk_unclaim(struct chunk *c, struct share *share)
 {
 	assert(c->claim);
 	c->claim = NULL;
-	if (c->user != vm)
-		vm->nr_coming--;
+	if (c->user != share)
+		share->nr_coming--;
 }
 
 bool chunk_is_only_dirty(const struct chunk *c)
@@ -113,9 +113,9 @@ void chunk_settle(struct core_pool *pool, struct chunk *c)
 {
 	if (c->user && idle(c) == pool->per) {
 		drop_room(c);
-		if (c->claim && wait_vm(c->claim) != c->user) {
-			wait_vm(c->claim)->nr_coming--;
-			set_user(c, wait_vm(c->claim));
+		if (c->claim && wait_share(c->claim) != c->user) {
+			wait_share(c->claim)->nr_coming--;
+			set_user(c, wait_share(c->claim));
 		} else if (!c->claim && !c->nr[GRANULE_RESERVED]) {
 			set_user(c, NULL);
 			if (!c->nr[GRANULE_BAD])

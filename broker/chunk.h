@@ -4,7 +4,7 @@
  *
  * DOC: Theory of operation
  *
- * A chunk is free (no user; in core_vm::free of the VM whose home it is or in
+ * A chunk is free (no user; in share::free of the VM whose home it is or in
  * core_pool::shared), in use (charged to its one user), or broken (no user, a
  * BAD granule, in no index).
  *
@@ -21,12 +21,12 @@
 
 #include "core_internal.h"
 
-/* A free chunk becomes @vm's. */
-void chunk_use(struct core_pool *pool, struct chunk *c, struct core_vm *vm);
+/* A free chunk becomes @share's. */
+void chunk_use(struct core_pool *pool, struct chunk *c, struct share *share);
 /* @wait (of whole chunks) claims it; it is free or in use. */
-void chunk_claim(struct core_pool *pool, struct chunk *c, struct wait *wait, struct core_vm *vm);
+void chunk_claim(struct core_pool *pool, struct chunk *c, struct wait *wait, struct share *share);
 /* The claim ends; chunk_settle() must follow. */
-void chunk_unclaim(struct chunk *c, struct core_vm *vm);
+void chunk_unclaim(struct chunk *c, struct share *share);
 void chunk_settle(struct core_pool *pool, struct chunk *c);
 
 /* True if nothing is in it but what the scrubber brings back, and nobody waits for that. */

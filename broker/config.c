@@ -25,6 +25,7 @@ static const char *const pool_keys[] = { "backing", "size", "chunk", NULL };
 static const char *const vm_keys[] = {
 	"pool", "guarantee", "limit", "socket", "owner", "mode", NULL
 };
+static const char *const bank_keys[] = { "pool", "guarantee", "limit", NULL };
 
 const struct config_pool *config_pool(const struct config *cfg, unsigned int i)
 {
@@ -34,6 +35,14 @@ const struct config_pool *config_pool(const struct config *cfg, unsigned int i)
 const struct config_vm *config_vm(const struct config *cfg, unsigned int i)
 {
 	return g_ptr_array_index(cfg->vms, i);
+}
+
+const struct config_share *config_share(const struct config *cfg, unsigned int vm,
+					unsigned int bank)
+{
+	const struct config_vm *v = config_vm(cfg, vm);
+
+	return bank < VCMA_BANKS_MAX && v->banks & (1u << bank) ? &v->bank[bank] : NULL;
 }
 
 static void vm_free(void *p)
@@ -116,14 +125,14 @@ static void parse_size_above_0(GPtrArray *errors, const struct config *cfg, cons
 
 /* TOTAL or TOTAL/RUN */
 static void parse_guarantee(GPtrArray *errors, const struct config *cfg, const char *group,
-			    const char *text, struct config_vm *vm)
+			    const char *text, struct config_share *share)
 {
 	char **part = g_strsplit(text, "/", 2);
 
-	parse_size(errors, cfg, group, "guarantee", part[0] ? part[0] : "", &vm->guarantee);
+	parse_size(errors, cfg, group, "guarantee", part[0] ? part[0] : "", &share->guarantee);
 	if (part[0] && part[1] &&
-	    parse_size(errors, cfg, group, "guarantee", part[1], &vm->guarantee_run) &&
-	    !vm->guarantee_run)
+	    parse_size(errors, cfg, group, "guarantee", part[1], &share->guarantee_run) &&
+	    !share->guarantee_run)
 		config_error(errors, cfg, group, "guarantee", "a run of 0 is no run");
 	g_strfreev(part);
 }
@@ -287,17 +296,55 @@ static void read_pool(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const
 	g_free(v);
 }
 
+static struct config_share *bank_add(struct config_vm *vm, unsigned int bank)
+{
+	struct config_share *share = &vm->bank[bank];
+
+	vm->banks |= 1u << bank;
+	share->pool = UNSET_POOL;
+	share->limit = UINT64_MAX;
+	return share;
+}
+
 static struct config_vm *vm_add(struct config *cfg)
 {
 	struct config_vm *vm = g_new0(struct config_vm, 1);
 
-	vm->pool = UNSET_POOL;
-	vm->limit = UINT64_MAX;
+	bank_add(vm, 0);
 	vm->uid = geteuid();
 	vm->gid = getegid();
 	vm->mode = 0660;
 	g_ptr_array_add(cfg->vms, vm);
 	return vm;
+}
+
+/* All pools have been read. */
+static void read_share(GPtrArray *errors, const struct config *cfg, GKeyFile *kf,
+		       const char *group, struct config_share *share)
+{
+	char *v = get_value(errors, cfg, kf, group, "pool");
+
+	for (unsigned int i = 0; v && i < cfg->pools->len; i++)
+		if (!strcmp(config_pool(cfg, i)->name, v))
+			share->pool = i;
+	if (v && share->pool == UNSET_POOL)
+		config_error(errors, cfg, group, "pool", "there is no [pool %s] in this file", v);
+	else if (!v && g_str_has_prefix(group, "bank "))
+		config_error(errors, cfg, group, "pool", "is missing: say in which pool this bank is");
+	else if (!v && cfg->pools->len == 1)
+		share->pool = 0;
+	else if (!v && cfg->pools->len > 1)
+		config_error(errors, cfg, group, "pool", "is missing: there are %u pools, say which one",
+			     cfg->pools->len);
+	g_free(v);
+	v = get_value(errors, cfg, kf, group, "guarantee");
+	if (v)
+		parse_guarantee(errors, cfg, group, v, share);
+	g_free(v);
+	v = get_value(errors, cfg, kf, group, "limit");
+	if (v)
+		parse_size(errors, cfg, group, "limit", v, &share->limit);
+	g_free(v);
 }
 
 static void read_vm(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const char *group)
@@ -307,14 +354,7 @@ static void read_vm(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const c
 
 	check_keys(errors, cfg, kf, group, vm_keys);
 	copy_name(errors, cfg, group, "VM", group + strlen("vm "), vm->name);
-	v = get_value(errors, cfg, kf, group, "guarantee");
-	if (v)
-		parse_guarantee(errors, cfg, group, v, vm);
-	g_free(v);
-	v = get_value(errors, cfg, kf, group, "limit");
-	if (v)
-		parse_size(errors, cfg, group, "limit", v, &vm->limit);
-	g_free(v);
+	read_share(errors, cfg, kf, group, &vm->bank[0]);
 	v = get_value(errors, cfg, kf, group, "owner");
 	if (v)
 		parse_owner(errors, cfg, group, v, vm);
@@ -326,33 +366,40 @@ static void read_vm(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const c
 	vm->socket = get_value(errors, cfg, kf, group, "socket");
 }
 
-/* Which pool each VM is in: pools may come after the VMs in the file. */
-static void read_vm_pools(GPtrArray *errors, struct config *cfg, GKeyFile *kf, char **groups)
+static struct config_vm *find_vm(const struct config *cfg, const char *name)
 {
-	unsigned int n = 0;
+	for (unsigned int i = 0; i < cfg->vms->len; i++) {
+		struct config_vm *vm = g_ptr_array_index(cfg->vms, i);
 
-	for (char **g = groups; *g; g++) {
-		struct config_vm *vm;
-		char *v;
-
-		if (!g_str_has_prefix(*g, "vm "))
-			continue;
-		vm = g_ptr_array_index(cfg->vms, n++);
-		v = get_value(errors, cfg, kf, *g, "pool");
-		for (unsigned int i = 0; v && i < cfg->pools->len; i++)
-			if (!strcmp(config_pool(cfg, i)->name, v))
-				vm->pool = i;
-		if (v && vm->pool == UNSET_POOL)
-			config_error(errors, cfg, *g, "pool",
-				     "there is no [pool %s] in this file", v);
-		else if (!v && cfg->pools->len == 1)
-			vm->pool = 0;
-		else if (!v && cfg->pools->len > 1)
-			config_error(errors, cfg, *g, "pool",
-				     "is missing: there are %u pools, say which one",
-				     cfg->pools->len);
-		g_free(v);
+		if (!strcmp(vm->name, name))
+			return vm;
 	}
+	return NULL;
+}
+
+/* [bank VM NUMBER]; all VMs have been read. */
+static void read_bank(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const char *group)
+{
+	char **word = g_strsplit(group, " ", -1);
+	struct config_vm *vm = NULL;
+	uint32_t bank = 0;
+
+	check_keys(errors, cfg, kf, group, bank_keys);
+	if (g_strv_length(word) != 3 || !*word[1])
+		config_error(errors, cfg, group, NULL,
+			     "is not a VM and a number: write [bank VM NUMBER], as in [bank alpha 1]");
+	else if (!parse_number(word[2], &bank) || !bank || bank >= VCMA_BANKS_MAX)
+		config_error(errors, cfg, group, NULL,
+			     "\"%s\" is not the number of a bank: write 1 to %d; bank 0 is what [vm %s] says",
+			     word[2], VCMA_BANKS_MAX - 1, word[1]);
+	else if (!(vm = find_vm(cfg, word[1])))
+		config_error(errors, cfg, group, NULL, "there is no [vm %s] in this file", word[1]);
+	else if (vm->banks & (1u << bank))
+		config_error(errors, cfg, group, NULL, "bank %u of %s is there twice: merge them",
+			     bank, vm->name);
+	else
+		read_share(errors, cfg, kf, group, bank_add(vm, bank));
+	g_strfreev(word);
 }
 
 /* GKeyFile merges groups of the same name without a word. */
@@ -381,18 +428,22 @@ static void read_file(struct config *cfg, GKeyFile *kf, GPtrArray *errors)
 {
 	char **groups = g_key_file_get_groups(kf, NULL);
 
+	/* In whatever order they are in the file: pools, VMs in them, banks of these. */
 	for (char **g = groups; *g; g++) {
 		if (!strcmp(*g, "daemon"))
 			read_daemon(errors, cfg, kf, *g);
 		else if (g_str_has_prefix(*g, "pool "))
 			read_pool(errors, cfg, kf, *g);
-		else if (g_str_has_prefix(*g, "vm "))
-			read_vm(errors, cfg, kf, *g);
-		else
+		else if (!g_str_has_prefix(*g, "vm ") && !g_str_has_prefix(*g, "bank "))
 			config_error(errors, cfg, *g, NULL,
-				     "unknown group; known: [daemon], [pool NAME], [vm NAME]");
+				     "unknown group; known: [daemon], [pool NAME], [vm NAME], [bank VM NUMBER]");
 	}
-	read_vm_pools(errors, cfg, kf, groups);
+	for (char **g = groups; *g; g++)
+		if (g_str_has_prefix(*g, "vm "))
+			read_vm(errors, cfg, kf, *g);
+	for (char **g = groups; *g; g++)
+		if (g_str_has_prefix(*g, "bank "))
+			read_bank(errors, cfg, kf, *g);
 	g_strfreev(groups);
 }
 
@@ -453,7 +504,7 @@ static struct config *from_options(const struct config_args *args, GPtrArray *er
 			continue;
 		}
 		vm = vm_add(cfg);
-		vm->pool = 0;
+		vm->bank[0].pool = 0;
 		copy_name(errors, cfg, "--vm", "VM", *v, vm->name);
 	}
 	return cfg;

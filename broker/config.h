@@ -29,12 +29,18 @@ struct config_pool {
 	uint64_t chunk;
 };
 
-struct config_vm {
-	char name[VCMA_NAME_MAX];
-	unsigned int pool;	/* index of its pool */
+/* What a VM may have of a pool. */
+struct config_share {
+	unsigned int pool;	/* index of the pool */
 	uint64_t guarantee;
 	uint64_t guarantee_run;	/* 0 if there is no guarantee */
 	uint64_t limit;
+};
+
+struct config_vm {
+	char name[VCMA_NAME_MAX];
+	uint32_t banks;		/* bit n: bank[n] is there; bit 0 always is */
+	struct config_share bank[VCMA_BANKS_MAX];
 	char *socket;
 	uid_t uid;		/* who may connect, besides root */
 	gid_t gid;
@@ -66,6 +72,9 @@ void config_free(struct config *cfg);
 
 const struct config_pool *config_pool(const struct config *cfg, unsigned int i);
 const struct config_vm *config_vm(const struct config *cfg, unsigned int i);
+/* Bank @bank of VM @vm; NULL: it has no such bank. */
+const struct config_share *config_share(const struct config *cfg, unsigned int vm,
+					unsigned int bank);
 
 char *config_default_run_dir(void);
 

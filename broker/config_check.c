@@ -88,47 +88,75 @@ out:
 	g_free(group);
 }
 
-static void check_vm_sizes(struct config *cfg, struct config_vm *vm, const char *group,
-			   GPtrArray *errors)
+static void check_share(struct config *cfg, struct config_share *share, const char *group,
+			GPtrArray *errors)
 {
-	const struct config_pool *pool = config_pool(cfg, vm->pool);
+	const struct config_pool *pool = config_pool(cfg, share->pool);
 	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
 
 	if (!pool->size || !pool->chunk)
 		return;
-	if (vm->limit == UINT64_MAX)
-		vm->limit = pool->size;
-	if (!vm->guarantee)
-		vm->guarantee_run = 0;
-	else if (!vm->guarantee_run)
-		vm->guarantee_run = pool->chunk;
-	if (vm->guarantee % pool->chunk)
+	if (share->limit == UINT64_MAX)
+		share->limit = pool->size;
+	if (!share->guarantee)
+		share->guarantee_run = 0;
+	else if (!share->guarantee_run)
+		share->guarantee_run = pool->chunk;
+	if (share->guarantee % pool->chunk)
 		config_error(errors, cfg, group, "guarantee",
 			     "%s is not a multiple of the chunk of pool %s (%s)",
-			     size_format(vm->guarantee, a), pool->name, size_format(pool->chunk, b));
-	if (vm->guarantee_run % pool->chunk)
+			     size_format(share->guarantee, a), pool->name, size_format(pool->chunk, b));
+	if (share->guarantee_run % pool->chunk)
 		config_error(errors, cfg, group, "guarantee",
 			     "the run of %s is not a multiple of the chunk of pool %s (%s)",
-			     size_format(vm->guarantee_run, a), pool->name,
+			     size_format(share->guarantee_run, a), pool->name,
 			     size_format(pool->chunk, b));
-	else if (vm->guarantee_run && vm->guarantee % vm->guarantee_run)
+	else if (share->guarantee_run && share->guarantee % share->guarantee_run)
 		config_error(errors, cfg, group, "guarantee",
 			     "%s is not a multiple of its run of %s",
-			     size_format(vm->guarantee, a), size_format(vm->guarantee_run, b));
-	if (!vm->limit)
-		config_error(errors, cfg, group, "limit", "0 would let the VM have nothing: drop the VM instead");
-	else if (vm->limit % pool->chunk)
+			     size_format(share->guarantee, a), size_format(share->guarantee_run, b));
+	if (!share->limit)
+		config_error(errors, cfg, group, "limit", "0 would let the VM have nothing: drop [%s] instead", group);
+	else if (share->limit % pool->chunk)
 		config_error(errors, cfg, group, "limit",
 			     "%s is not a multiple of the chunk of pool %s (%s)",
-			     size_format(vm->limit, a), pool->name, size_format(pool->chunk, b));
-	if (vm->limit && vm->limit < vm->guarantee)
+			     size_format(share->limit, a), pool->name, size_format(pool->chunk, b));
+	if (share->limit && share->limit < share->guarantee)
 		config_error(errors, cfg, group, "limit",
 			     "%s is below the guarantee of %s: raise the limit or lower the guarantee",
-			     size_format(vm->limit, a), size_format(vm->guarantee, b));
-	if (vm->limit > pool->size)
+			     size_format(share->limit, a), size_format(share->guarantee, b));
+	if (share->limit > pool->size)
 		config_error(errors, cfg, group, "limit",
-			     "%s is more than pool %s has (%s)", size_format(vm->limit, a),
+			     "%s is more than pool %s has (%s)", size_format(share->limit, a),
 			     pool->name, size_format(pool->size, b));
+}
+
+/* The bank of @vm before @bank that is in the same pool; @bank: there is none. */
+static unsigned int same_pool(const struct config_vm *vm, unsigned int bank)
+{
+	for (unsigned int b = 0; b < bank; b++)
+		if (vm->banks & (1u << b) && vm->bank[b].pool == vm->bank[bank].pool)
+			return b;
+	return bank;
+}
+
+static void check_banks(struct config *cfg, struct config_vm *vm, GPtrArray *errors)
+{
+	for (unsigned int b = 0; b < VCMA_BANKS_MAX; b++) {
+		struct config_share *share = &vm->bank[b];
+		char *group;
+
+		if (!(vm->banks & (1u << b)) || share->pool >= cfg->pools->len)
+			continue;
+		group = b ? g_strdup_printf("bank %s %u", vm->name, b) :
+			    g_strconcat("vm ", vm->name, NULL);
+		if (same_pool(vm, b) < b)
+			config_error(errors, cfg, group, "pool",
+				     "%s is the pool of bank %u of %s already: each bank is in a pool of its own",
+				     config_pool(cfg, share->pool)->name, same_pool(vm, b), vm->name);
+		check_share(cfg, share, group, errors);
+		g_free(group);
+	}
 }
 
 static void check_guarantees(struct config *cfg, unsigned int pool, GPtrArray *errors)
@@ -138,8 +166,12 @@ static void check_guarantees(struct config *cfg, unsigned int pool, GPtrArray *e
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < cfg->vms->len; i++)
-		if (config_vm(cfg, i)->pool == pool)
-			sum += config_vm(cfg, i)->guarantee; /* 1024 * 64T fits */
+		for (unsigned int bank = 0; bank < VCMA_BANKS_MAX; bank++) {
+			const struct config_share *share = config_share(cfg, i, bank);
+
+			if (share && share->pool == pool)
+				sum += share->guarantee; /* 1024 * 32 * 64T fit */
+		}
 	if (!p->size || sum <= p->size)
 		return;
 	group = g_strconcat("pool ", p->name, NULL);
@@ -232,14 +264,8 @@ void config_check(struct config *cfg, GPtrArray *errors)
 			     "\"%s\" is none of error, warning, info, debug", cfg->log_level);
 	for (unsigned int i = 0; i < cfg->pools->len; i++)
 		check_pool(cfg, g_ptr_array_index(cfg->pools, i), errors);
-	for (unsigned int i = 0; i < cfg->vms->len; i++) {
-		struct config_vm *vm = g_ptr_array_index(cfg->vms, i);
-		char *group = g_strconcat("vm ", vm->name, NULL);
-
-		if (vm->pool < cfg->pools->len)
-			check_vm_sizes(cfg, vm, group, errors);
-		g_free(group);
-	}
+	for (unsigned int i = 0; i < cfg->vms->len; i++)
+		check_banks(cfg, g_ptr_array_index(cfg->vms, i), errors);
 	for (unsigned int i = 0; i < cfg->pools->len; i++)
 		check_guarantees(cfg, i, errors);
 	check_sockets(cfg, errors);

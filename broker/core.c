@@ -50,13 +50,19 @@ void core_free(struct core *core)
 		return;
 	wait_fini(core);
 	reclaim_fini(core);
-	while (core->vms) {
-		struct core_vm *vm = core->vms;
+	while (core->shares) {
+		struct share *share = core->shares;
 		struct list *l, *tmp;
 
+		core->shares = share->next;
+		list_for_each_safe(l, tmp, &share->leases)
+			free(list_entry(l, struct core_lease, in_share));
+		free(share);
+	}
+	while (core->vms) {
+		struct core_vm *vm = core->vms;
+
 		core->vms = vm->next;
-		list_for_each_safe(l, tmp, &vm->leases)
-			free(list_entry(l, struct core_lease, in_vm));
 		free(vm);
 	}
 	while (core->pools) {
@@ -101,7 +107,7 @@ int core_cancel(struct core *core, struct core_vm *vm, uint32_t sequence, uint64
 
 void core_lease_acked(struct core *core, struct core_lease *lease, uint64_t now)
 {
-	struct core_pool *pool = lease->vm->pool;
+	struct core_pool *pool = lease->share->pool;
 	uint32_t i;
 
 	begin(core, now);
@@ -145,7 +151,8 @@ int core_released(struct core *core, struct core_vm *vm, const uint64_t *lease,
 	for (i = 0; i < count; i++) {
 		struct core_lease *found = core_lease_find(core, lease[i]);
 
-		if (!found || found->vm != vm || found->granting || found->mark == core->stamp)
+		if (!found || found->share->vm != vm || found->granting ||
+		    found->mark == core->stamp)
 			return -ENOENT;
 		found->mark = core->stamp;
 	}
@@ -171,27 +178,43 @@ void core_reclaim_done(struct core *core, struct core_vm *vm, uint32_t id,
 
 void core_vm_connected(struct core *core, struct core_vm *vm, uint32_t pid, uint64_t now)
 {
+	unsigned int bank;
+
 	begin(core, now);
 	vm->connected = true;
 	vm->pid = pid;
-	vm->pool->changed = true;
+	for (bank = 0; bank < VCMA_BANKS_MAX; bank++)
+		if (vm->bank[bank])
+			vm->bank[bank]->pool->changed = true;
 	settle(core);
+}
+
+/* End the leases of @share that its VM may not know of (or all). */
+static void end_leases(struct share *share, bool all)
+{
+	struct list *l, *tmp;
+
+	list_for_each_safe(l, tmp, &share->leases) {
+		struct core_lease *lease = list_entry(l, struct core_lease, in_share);
+
+		if (all || lease->granting)
+			lease_end(lease);
+	}
 }
 
 /* End requests and orders of @vm, and the leases that it may not know of (or all). */
 static void cut_off(struct core *core, struct core_vm *vm, bool all)
 {
-	struct list *l, *tmp;
+	unsigned int bank;
 
 	vm->connected = false;
-	vm->wants = false;
 	wait_drop_vm(vm);
 	reclaim_vm_away(core, vm);
-	list_for_each_safe(l, tmp, &vm->leases) {
-		struct core_lease *lease = list_entry(l, struct core_lease, in_vm);
-
-		if (all || lease->granting)
-			lease_end(lease);
+	for (bank = 0; bank < VCMA_BANKS_MAX; bank++) {
+		if (!vm->bank[bank])
+			continue;
+		vm->bank[bank]->wants = false;
+		end_leases(vm->bank[bank], all);
 	}
 }
 
@@ -324,6 +347,34 @@ void *core_vm_tag(const struct core_vm *vm)
 	return vm->tag;
 }
 
+bool core_vm_has_bank(const struct core_vm *vm, uint32_t bank)
+{
+	return bank < VCMA_BANKS_MAX && vm->bank[bank];
+}
+
+uint32_t core_vm_leases(const struct core_vm *vm, uint64_t *ret_bytes)
+{
+	unsigned int bank;
+	uint32_t nr = 0;
+
+	*ret_bytes = 0;
+	for (bank = 0; bank < VCMA_BANKS_MAX; bank++) {
+		const struct share *share = vm->bank[bank];
+
+		if (!share)
+			continue;
+		nr += share->nr_leases;
+		*ret_bytes += (share->state[GRANULE_GRANTING] +
+			       (uint64_t)share->state[GRANULE_LEASED]) * share->pool->granule_size;
+	}
+	return nr;
+}
+
+const char *core_vm_refused_by(const struct core_vm *vm, uint32_t bank)
+{
+	return core_vm_has_bank(vm, bank) ? vm->bank[bank]->refused_by : "";
+}
+
 void *core_granule_tag(const struct core_granule *g)
 {
 	return g->tag;
@@ -341,5 +392,7 @@ enum granule_state core_granule_state(const struct core_granule *g)
 
 struct core_vm *core_granule_holder(const struct core_granule *g)
 {
-	return chunk_of(g)->user;
+	const struct share *user = chunk_of(g)->user;
+
+	return user ? user->vm : NULL;
 }

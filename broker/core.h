@@ -11,6 +11,14 @@
  * call, knows no descriptor and no clock: tests drive it with random events
  * and call core_check() after each.
  *
+ * Shares.  What a VM may have of a pool is its share there, numbered as a bank
+ * of the VM; every VM has bank 0.  Everything that is counted in chunks is a
+ * share's: guarantee, limit, leases, requests, reclaim.  A request is its
+ * share's from the beginning, so no bank is ever served from another one's
+ * pool.  A VM's connection, its process, the number of its requests and its
+ * scrub debt are the VM's, however many banks it has (I9).  Below, "VM" is a VM
+ * in one pool: its share there.
+ *
  * Granules (I1).  Each is in exactly one state; granule_set_state() is the only
  * one to change it, and asserts that the step is legal.
  *
@@ -61,7 +69,8 @@ enum granule_state {
 
 /*
  * Orders.  A callback must not call back into the core; it queues.  @tag is
- * what the caller gave for the VM or the granule.
+ * what the caller gave for the VM or the granule.  All that is about a VM is about
+ * all of its banks, unless it says otherwise.
  */
 struct core_ops {
 	/*
@@ -75,9 +84,10 @@ struct core_ops {
 		      struct core_lease *lease);
 	/* A LEASE request ended without a lease. */
 	void (*refuse)(void *opaque, struct core_vm *vm, uint32_t sequence, uint32_t status);
-	/* Ask @vm to give back; answer: core_released() and core_reclaim_done(). */
+	/* Ask @vm to give back, all of one bank; answer: core_released() and core_reclaim_done(). */
 	void (*reclaim)(void *opaque, struct core_vm *vm, uint32_t id, uint32_t deadline_ms,
 			const uint64_t *lease, uint32_t count);
+	/* @available in the bank whose request had failed. */
 	void (*pool_changed)(void *opaque, struct core_vm *vm, uint64_t available);
 	/*
 	 * Revoke and make anew; answer: core_scrubbed().  At most
@@ -117,31 +127,45 @@ struct core_pool_desc {
 int core_pool_add(struct core *core, const struct core_pool_desc *desc,
 		  struct core_pool **ret_pool);
 
-/*
- * A VM, before the first event.  Sets its guarantee aside: guarantee /
- * guarantee_run runs.  All sizes are multiples of the chunk size.  -ENOSPC: the
- * shared part has no such runs (then *ret_got: how many bytes it had in them).
- */
-struct core_vm_desc {
-	const char *name;
+/* What a VM may have of a pool.  All sizes are multiples of the pool's chunk size. */
+struct core_share_desc {
 	struct core_pool *pool;
 	uint64_t guarantee;	/* bytes; 0: none */
 	uint64_t guarantee_run;	/* bytes; 0 if guarantee is 0 */
 	uint64_t limit;		/* bytes, >= guarantee */
+};
+
+/*
+ * A VM with its bank 0, before the first event.  Sets its guarantee aside:
+ * guarantee / guarantee_run runs.  -EINVAL: sizes.  -ENOSPC: the shared part has no
+ * such runs (then *ret_got: how many bytes it had in them).  -ENOMEM.
+ */
+struct core_vm_desc {
+	const char *name;
+	struct core_share_desc share;	/* bank 0 */
 	void *tag;
 };
 
 int core_vm_add(struct core *core, const struct core_vm_desc *desc,
 		struct core_vm **ret_vm, uint64_t *ret_got);
 
+/*
+ * Another bank of @vm, before the first event: errors as above.  -EINVAL also for a
+ * @bank of VCMA_BANKS_MAX or more, one that @vm has, a pool that is another bank's,
+ * or whose granules are of another size than bank 0's.
+ */
+int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
+		  const struct core_share_desc *desc, uint64_t *ret_got);
+
 /* --- events; @now: CLOCK_MONOTONIC in ms --- */
 
 struct core_lease_args {
 	uint64_t size, alignment, boundary, max_addr, forbidden; /* as in vcma_lease_req */
+	uint32_t bank;
 	uint32_t deadline_ms;
 };
 
-/* Ends in exactly one grant() or refuse(), maybe at once. */
+/* Ends in exactly one grant() or refuse(), maybe at once.  DENIED: no such bank. */
 void core_lease(struct core *core, struct core_vm *vm, uint32_t sequence,
 		const struct core_lease_args *args, uint64_t now);
 /* 0, or -ENOENT: no such request waits (it has been answered already). */
@@ -150,7 +174,7 @@ int core_cancel(struct core *core, struct core_vm *vm, uint32_t sequence, uint64
 void core_lease_acked(struct core *core, struct core_lease *lease, uint64_t now);
 /* A grant that failed or was aborted on the way: all its granules are DIRTY. */
 void core_lease_failed(struct core *core, struct core_lease *lease, uint64_t now);
-/* All or nothing.  0, or -ENOENT. */
+/* All or nothing, whatever banks they are of.  0, or -ENOENT. */
 int core_released(struct core *core, struct core_vm *vm, const uint64_t *lease,
 		  uint32_t count, uint64_t now);
 void core_reclaim_done(struct core *core, struct core_vm *vm, uint32_t id,
@@ -199,6 +223,11 @@ uint64_t core_lease_size(const struct core_lease *lease);
 struct core_vm *core_lease_vm(const struct core_lease *lease);
 struct core_lease *core_lease_find(const struct core *core, uint64_t id);
 void *core_vm_tag(const struct core_vm *vm);
+bool core_vm_has_bank(const struct core_vm *vm, uint32_t bank);
+/* Leases of @vm in all banks, GRANTING ones included: how many, and their bytes. */
+uint32_t core_vm_leases(const struct core_vm *vm, uint64_t *ret_bytes);
+/* Whose guarantee stood in the way of the latest request for @bank; "" if none did. */
+const char *core_vm_refused_by(const struct core_vm *vm, uint32_t bank);
 void *core_granule_tag(const struct core_granule *g);
 uint64_t core_granule_pfn(const struct core_granule *g);
 enum granule_state core_granule_state(const struct core_granule *g);
@@ -206,16 +235,18 @@ struct core_vm *core_granule_holder(const struct core_granule *g); /* who is cha
 
 /*
  * Fill in operator records (report.c).  Lists as in SPEC: from @after, up to
- * @max; returns how many.  core_report_status() leaves alone what the core does
- * not know: header, instance, uptime, pid, version.
+ * @max; returns how many.  @banks: for a peer that knows of banks [B-66].
+ * core_report_status() leaves alone what the core does not know: header, instance,
+ * uptime, pid, version.
  */
 void core_report_status(const struct core *core, struct vcma_op_status *ret);
 uint32_t core_report_pools(const struct core *core, uint64_t after, struct vcma_op_pool *ret,
 			   uint32_t max, uint64_t *ret_next);
-uint32_t core_report_vms(const struct core *core, uint64_t after, struct vcma_op_vm *ret,
-			 uint32_t max, uint64_t *ret_next);
-uint32_t core_report_leases(const struct core *core, uint64_t after, struct vcma_op_lease *ret,
-			    uint32_t max, uint64_t now, uint64_t *ret_next);
+uint32_t core_report_vms(const struct core *core, bool banks, uint64_t after,
+			 struct vcma_op_vm *ret, uint32_t max, uint64_t *ret_next);
+uint32_t core_report_leases(const struct core *core, bool banks, uint64_t after,
+			    struct vcma_op_lease *ret, uint32_t max, uint64_t now,
+			    uint64_t *ret_next);
 
 /*
  * The invariants, by number: NULL if all hold, or a static text that begins

@@ -44,15 +44,15 @@ struct core_granule {
  * @home: the VM whose guarantee it is part of, for ever; NULL: shared
  * @user: the VM that is charged for it; NULL: it is free, and in an extent index
  * @claim: the request that waits for the whole of it
- * @used: in core_vm::used of @user
- * @room: in core_vm::room of @user, if it has room for small leases
+ * @used: in share::used of @user
+ * @room: in share::room of @user, if it has room for small leases
  * @nr: granules in each state
  * @nr_claimed: granules claimed one by one, by a request of @user
- * @nr_room: what it adds to core_vm::nr_room
+ * @nr_room: what it adds to share::nr_room
  */
 struct chunk {
-	struct core_vm *home;
-	struct core_vm *user;
+	struct share *home;
+	struct share *user;
 	struct wait *claim;
 	struct list used;
 	struct list room;
@@ -68,7 +68,7 @@ struct chunk {
  * @buddies: nodes of struct buddy trees, 2 * @per for each chunk; a granule is
  *	free there while it is CLEAN
  * @map: where the chunks are
- * @shared: free shared chunks; those of VMs are in core_vm::free
+ * @shared: free shared chunks; those of VMs are in share::free
  * @extents, @longest: maximal runs of consecutive PFNs, and chunks in the longest
  * @changed: a chunk or a lease changed hands since waiters had a look; @look:
  *	they are having it
@@ -104,6 +104,27 @@ struct core_pool {
 
 /**
  * struct core_vm - a tenant
+ * @bank: its shares by number; bank[0] is always there
+ * @nr_waiting: requests, in all banks
+ * @debt: DIRTY granules of all banks, see debt.h
+ * @in_debt: in core::debtors
+ */
+struct core_vm {
+	struct core *core;
+	struct core_vm *next;
+	char name[VCMA_NAME_MAX];
+	void *tag;
+	bool connected;
+	uint32_t pid;
+	struct share *bank[VCMA_BANKS_MAX];
+	uint32_t nr_waiting;
+	struct list debt[2];
+	struct list in_debt[2];
+};
+
+/**
+ * struct share - what a VM may have of a pool, and what it has
+ * @number: which of the VM's banks it is
  * @guarantee, @run, @limit: chunks
  * @nr_used: chunks whose user it is
  * @nr_coming: chunks that its requests have claimed, of which it is not the
@@ -120,14 +141,11 @@ struct core_pool {
  * @wants: its latest request failed for want of memory
  * @wants_more_than: bytes that were available then
  */
-struct core_vm {
-	struct core *core;
-	struct core_vm *next;
+struct share {
+	struct share *next;
+	struct core_vm *vm;
 	struct core_pool *pool;
-	char name[VCMA_NAME_MAX];
-	void *tag;
-	bool connected;
-	uint32_t pid;
+	uint32_t number;
 	uint32_t guarantee, run, limit;
 	uint32_t nr_used, nr_coming;
 	struct extent_index free;
@@ -137,8 +155,6 @@ struct core_vm {
 	struct list leases;
 	uint32_t nr_leases;
 	uint32_t nr_waiting;
-	struct list debt[2];
-	struct list in_debt[2];		/* in core::debtors */
 	uint32_t state[GRANULE_NR_STATES];
 	uint32_t nr_missing;
 	struct order *filling;
@@ -151,7 +167,7 @@ struct core_vm {
 };
 
 /**
- * struct core_lease - consecutive granules of one VM
+ * struct core_lease - consecutive granules of one VM, in one of its banks
  * @home: one of them is in a home chunk: never reclaimed (I7)
  * @order: the reclaim order that asks for it, or NULL
  * @refused: core::serial when its holder last refused to give it up; 0: never
@@ -160,9 +176,9 @@ struct core_vm {
  */
 struct core_lease {
 	struct tree_node by_id;
-	struct list in_vm;
+	struct list in_share;
 	uint64_t id;
-	struct core_vm *vm;
+	struct share *share;
 	uint32_t first, nr;
 	bool granting;
 	bool home;
@@ -188,6 +204,7 @@ struct core {
 	uint32_t last_id;		/* of orders and operations */
 	struct core_pool *pools;
 	struct core_vm *vms;
+	struct share *shares;		/* of all VMs, in the order in which they are listed */
 	struct tree leases;
 	uint32_t nr_leases;
 	struct list waits;		/* the oldest first */
@@ -217,9 +234,9 @@ static inline uint64_t granule_addr(const struct core_pool *pool, uint32_t index
 	       (index & (pool->per - 1)) * pool->granule_size;
 }
 
-static inline uint32_t vm_charged(const struct core_vm *vm)
+static inline uint32_t share_charged(const struct share *share)
 {
-	return vm->nr_used + vm->nr_coming;
+	return share->nr_used + share->nr_coming;
 }
 
 #endif /* VCMA_BROKER_CORE_INTERNAL_H */

@@ -25,7 +25,7 @@ void debt_init(struct core *core)
 
 static void enqueue(struct core *core, struct core_granule *g)
 {
-	struct core_vm *vm = chunk_of(g)->user;
+	struct core_vm *vm = chunk_of(g)->user->vm;
 	int class = g->wait ? DEBT_URGENT : DEBT_ORDINARY;
 
 	list_add(&vm->debt[class], &g->debt);

@@ -4,7 +4,8 @@
  *
  * DOC: Theory of operation
  *
- * A granule that is given back joins a queue of the VM that left it so.  At
+ * A granule that is given back joins a queue of the VM that left it so, whatever
+ * bank it is of.  At
  * most CORE_SCRUB_MAX granules are with the scrubber; when there is room for
  * another, VMs take turns, so one that gives back a lot delays nobody else but
  * by one granule.  What a request waits for goes first, by turns, too.

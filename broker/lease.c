@@ -30,23 +30,23 @@ void lease_tree_init(struct core *core)
 
 /**
  * lease_new() - Make a lease
- * @vm: whose it is
- * @first: index of the first granule in the VM's pool
+ * @share: whose it is
+ * @first: index of the first granule in the share's pool
  * @nr: how many granules
  *
  * Return: the lease, with all granules GRANTING, or NULL (no memory).
  */
-struct core_lease *lease_new(struct core_vm *vm, uint32_t first, uint32_t nr)
+struct core_lease *lease_new(struct share *share, uint32_t first, uint32_t nr)
 {
 	struct core_lease *lease = calloc(1, sizeof(*lease));
-	struct core_pool *pool = vm->pool;
-	struct core *core = vm->core;
+	struct core_pool *pool = share->pool;
+	struct core *core = share->vm->core;
 	uint32_t i;
 
 	if (!lease)
 		return NULL;
 	lease->id = ++core->last_lease;
-	lease->vm = vm;
+	lease->share = share;
 	lease->first = first;
 	lease->nr = nr;
 	lease->granting = true;
@@ -56,7 +56,7 @@ struct core_lease *lease_new(struct core_vm *vm, uint32_t first, uint32_t nr)
 		struct chunk *c = chunk_of(g);
 
 		if (!c->user)
-			chunk_use(pool, c, vm);
+			chunk_use(pool, c, share);
 		granule_set_state(g, GRANULE_GRANTING);
 		g->lease = lease;
 		if (c->home)
@@ -65,8 +65,8 @@ struct core_lease *lease_new(struct core_vm *vm, uint32_t first, uint32_t nr)
 			chunk_settle(pool, c);
 	}
 	tree_insert(&core->leases, &lease->by_id);
-	list_add(&vm->leases, &lease->in_vm);
-	vm->nr_leases++;
+	list_add(&share->leases, &lease->in_share);
+	share->nr_leases++;
 	core->nr_leases++;
 	return lease;
 }
@@ -77,9 +77,9 @@ struct core_lease *lease_new(struct core_vm *vm, uint32_t first, uint32_t nr)
  */
 void lease_end(struct core_lease *lease)
 {
-	struct core_vm *vm = lease->vm;
-	struct core_pool *pool = vm->pool;
-	struct core *core = vm->core;
+	struct share *share = lease->share;
+	struct core_pool *pool = share->pool;
+	struct core *core = share->vm->core;
 	uint32_t i;
 
 	for (i = lease->first; i < lease->first + lease->nr; i++) {
@@ -89,8 +89,8 @@ void lease_end(struct core_lease *lease)
 		g->lease = NULL;
 	}
 	tree_remove(&core->leases, &lease->by_id);
-	list_del(&lease->in_vm);
-	vm->nr_leases--;
+	list_del(&lease->in_share);
+	share->nr_leases--;
 	core->nr_leases--;
 	pool->changed = true;
 	free(lease);
@@ -124,7 +124,7 @@ struct core_lease *core_lease_find(const struct core *core, uint64_t id)
 
 struct core_granule *core_lease_granule(const struct core_lease *lease, uint32_t i)
 {
-	return i < lease->nr ? &lease->vm->pool->granule[lease->first + i] : NULL;
+	return i < lease->nr ? &lease->share->pool->granule[lease->first + i] : NULL;
 }
 
 uint32_t core_lease_nr_granules(const struct core_lease *lease)
@@ -139,10 +139,10 @@ uint64_t core_lease_id(const struct core_lease *lease)
 
 uint64_t core_lease_size(const struct core_lease *lease)
 {
-	return lease->nr * lease->vm->pool->granule_size;
+	return lease->nr * lease->share->pool->granule_size;
 }
 
 struct core_vm *core_lease_vm(const struct core_lease *lease)
 {
-	return lease->vm;
+	return lease->share->vm;
 }

@@ -8,10 +8,10 @@
 void lease_tree_init(struct core *core);
 /*
  * A lease of granules [@first, @first + @nr), which are CLEAN or RESERVED for
- * no request any more, in chunks that are free or @vm's; they become GRANTING.
+ * no request any more, in chunks that are free or @share's; they become GRANTING.
  * NULL: no memory.
  */
-struct core_lease *lease_new(struct core_vm *vm, uint32_t first, uint32_t nr);
+struct core_lease *lease_new(struct share *share, uint32_t first, uint32_t nr);
 /* All its granules become DIRTY, and it is no more. */
 void lease_end(struct core_lease *lease);
 /* The lease with the lowest id that is not below @id, or NULL. */

@@ -5,52 +5,52 @@
 
 #include <string.h>
 
-uint64_t notify_available(const struct core_vm *vm)
+uint64_t notify_available(const struct share *share)
 {
-	const struct core_pool *pool = vm->pool;
-	uint64_t chunks = (uint64_t)vm->free.units + pool->shared.units;
-	uint32_t allowed = vm->limit - vm_charged(vm);
+	const struct core_pool *pool = share->pool;
+	uint64_t chunks = (uint64_t)share->free.units + pool->shared.units;
+	uint32_t allowed = share->limit - share_charged(share);
 
 	if (chunks > allowed)
 		chunks = allowed;
-	return chunks * pool->chunk_size + vm->nr_room * pool->granule_size;
+	return chunks * pool->chunk_size + share->nr_room * pool->granule_size;
 }
 
 /**
  * notify_refused() - Note that a request failed
- * @vm: whose
+ * @share: whose
  * @size: bytes
  * @status: VCMA_ST_*
  * @by: GUARANTEED: the VM that stood in the way; else NULL
  */
-void notify_refused(struct core_vm *vm, uint64_t size, uint32_t status, const struct core_vm *by)
+void notify_refused(struct share *share, uint64_t size, uint32_t status, const struct share *by)
 {
-	vm->pool->refused++;
-	vm->refused_size = size;
-	vm->refused_status = status;
-	memset(vm->refused_by, 0, sizeof(vm->refused_by));
+	share->pool->refused++;
+	share->refused_size = size;
+	share->refused_status = status;
+	memset(share->refused_by, 0, sizeof(share->refused_by));
 	if (by)
-		memcpy(vm->refused_by, by->name, sizeof(vm->refused_by));
-	vm->wants = status == VCMA_ST_GUARANTEED || status == VCMA_ST_NO_RUN ||
+		memcpy(share->refused_by, by->vm->name, sizeof(share->refused_by));
+	share->wants = status == VCMA_ST_GUARANTEED || status == VCMA_ST_NO_RUN ||
 		    status == VCMA_ST_TRY_LATER;
-	vm->wants_more_than = notify_available(vm);
+	share->wants_more_than = notify_available(share);
 }
 
 void notify_run(struct core *core)
 {
-	struct core_vm *vm;
+	struct share *share;
 
-	for (vm = core->vms; vm; vm = vm->next) {
+	for (share = core->shares; share; share = share->next) {
 		uint64_t available;
 
-		if (!vm->wants || !vm->connected)
+		if (!share->wants || !share->vm->connected)
 			continue;
-		available = notify_available(vm);
-		if (available < vm->wants_more_than)
-			vm->wants_more_than = available;
-		if (available <= vm->wants_more_than)
+		available = notify_available(share);
+		if (available < share->wants_more_than)
+			share->wants_more_than = available;
+		if (available <= share->wants_more_than)
 			continue;
-		vm->wants = false;
-		core->ops->pool_changed(core->opaque, vm, available);
+		share->wants = false;
+		core->ops->pool_changed(core->opaque, share->vm, available);
 	}
 }

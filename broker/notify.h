@@ -5,9 +5,9 @@
 
 #include "core_internal.h"
 
-/* What @vm could lease without any reclaim, bytes. */
-uint64_t notify_available(const struct core_vm *vm);
-void notify_refused(struct core_vm *vm, uint64_t size, uint32_t status, const struct core_vm *by);
+/* What @share could lease without any reclaim, bytes. */
+uint64_t notify_available(const struct share *share);
+void notify_refused(struct share *share, uint64_t size, uint32_t status, const struct share *by);
 void notify_run(struct core *core);
 
 #endif /* VCMA_BROKER_NOTIFY_H */

@@ -25,6 +25,7 @@ struct oper_peer {
 	struct oper *oper;
 	struct conn *conn;
 	bool hello;
+	bool banks;		/* knows of them [B-66] */
 	uint64_t deadline;	/* for HELLO */
 	unsigned int waiting;
 };
@@ -110,12 +111,12 @@ static void handle_list(struct oper_peer *p, const struct vcma_op_list *m)
 		break;
 	case VCMA_MSG_OP_VMS:
 		record = sizeof(struct vcma_op_vm);
-		count = core_report_vms(core, after, records,
+		count = core_report_vms(core, p->banks, after, records,
 					MIN(VCMA_RECORDS_MAX, room / record), &next);
 		break;
 	default:
 		record = sizeof(struct vcma_op_lease);
-		count = core_report_leases(core, after, records,
+		count = core_report_leases(core, p->banks, after, records,
 					   MIN(VCMA_RECORDS_MAX, room / record), now_ms(), &next);
 	}
 	send_page(p, &m->hdr, &buf.page, count, record, next);
@@ -202,8 +203,10 @@ static void handle_hello(struct oper_peer *p, const struct vcma_hello *m)
 		return;
 	}
 	p->hello = true;
+	p->banks = vcma_le32_to_cpu(m->capabilities) & VCMA_CAP_BANKS;
 	vcma_msg_reply(&r, sizeof(r), &m->hdr, VCMA_ST_OK);
 	r.version = vcma_cpu_to_le16(VCMA_BROKER_VERSION);
+	r.capabilities = vcma_cpu_to_le32(p->banks ? VCMA_CAP_BANKS : 0);
 	r.instance = vcma_cpu_to_le64(p->oper->server->instance);
 	conn_send(p->conn, &r, sizeof(r));
 }

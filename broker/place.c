@@ -69,18 +69,18 @@ static bool accept_block(void *opaque, uint32_t i)
 	       vcma_reach_ok(&in->want->ext.reach, addr, in->want->ext.size);
 }
 
-/* Room in a chunk that @vm has already. */
-static bool find_room(struct core_vm *vm, const struct want *want, uint32_t *ret_first)
+/* Room in a chunk that @share has already. */
+static bool find_room(struct share *share, const struct want *want, uint32_t *ret_first)
 {
 	unsigned int order = (unsigned int)__builtin_ctz(want->granules), kind, o;
-	struct core_pool *pool = vm->pool;
+	struct core_pool *pool = share->pool;
 	struct list *l;
 	int tries;
 
 	for (kind = ROOM_HOME; kind <= ROOM_SHARED; kind++) {
 		for (o = order + 1; o <= pool->order + 1; o++) {
 			tries = 0;
-			list_for_each(l, &vm->room[kind][o]) {
+			list_for_each(l, &share->room[kind][o]) {
 				struct chunk *c = list_entry(l, struct chunk, room);
 				struct in_chunk in = {
 					.pool = pool, .want = want,
@@ -101,11 +101,11 @@ static bool find_room(struct core_vm *vm, const struct want *want, uint32_t *ret
 	return false;
 }
 
-/* A run of free chunks of both kinds, about each of @vm's free home extents. */
-static bool find_spanning(struct core_vm *vm, const struct want *want,
+/* A run of free chunks of both kinds, about each of @share's free home extents. */
+static bool find_spanning(struct share *share, const struct want *want,
 			  uint32_t *ret_chunk, uint64_t *ret_addr)
 {
-	const struct extent_index *home = &vm->free, *shared = &vm->pool->shared;
+	const struct extent_index *home = &share->free, *shared = &share->pool->shared;
 	const struct extent_map *map = home->map;
 	uint32_t i = extent_next(home, 0), begin, end, n;
 
@@ -129,26 +129,26 @@ static bool find_spanning(struct core_vm *vm, const struct want *want,
 
 /**
  * place_find() - Where can a VM have a lease at once?
- * @vm: the VM
+ * @share: whose request it is
  * @want: what it wants
  * @spare: chunks charged to it that it would give up for this
  * @ret_first: index of the first granule in the pool
  *
  * Return: true if it can.
  */
-bool place_find(struct core_vm *vm, const struct want *want, uint32_t spare, uint32_t *ret_first)
+bool place_find(struct share *share, const struct want *want, uint32_t spare, uint32_t *ret_first)
 {
-	struct core_pool *pool = vm->pool;
+	struct core_pool *pool = share->pool;
 	uint64_t addr;
 	uint32_t c;
 
-	if (want->granules < pool->per && find_room(vm, want, ret_first))
+	if (want->granules < pool->per && find_room(share, want, ret_first))
 		return true;
-	if (want->chunks > pool->nr_chunks || vm_charged(vm) - spare + want->chunks > vm->limit)
+	if (want->chunks > pool->nr_chunks || share_charged(share) - spare + want->chunks > share->limit)
 		return false;
-	if (!extent_find(&vm->free, &want->ext, &c, &addr) &&
+	if (!extent_find(&share->free, &want->ext, &c, &addr) &&
 	    !extent_find(&pool->shared, &want->ext, &c, &addr) &&
-	    (want->chunks < 2 || !find_spanning(vm, want, &c, &addr)))
+	    (want->chunks < 2 || !find_spanning(share, want, &c, &addr)))
 		return false;
 	*ret_first = place_granule(pool, c, addr);
 	return true;

@@ -30,10 +30,10 @@ struct want {
 /* 0, or -EINVAL: a value out of its range. */
 int want_init(struct want *ret, const struct core_pool *pool, const struct core_lease_args *args);
 /*
- * Where @vm can have it at once: true and the index of the first granule.
+ * Where @share can have it at once: true and the index of the first granule.
  * @spare: chunks charged to it that it would give up for this.
  */
-bool place_find(struct core_vm *vm, const struct want *want, uint32_t spare, uint32_t *ret_first);
+bool place_find(struct share *share, const struct want *want, uint32_t spare, uint32_t *ret_first);
 /* Index of the granule at @addr, which lies in chunk @chunk. */
 uint32_t place_granule(const struct core_pool *pool, uint32_t chunk, uint64_t addr);
 

@@ -33,7 +33,7 @@ struct look {
 
 /* The run that is being looked at, and what was found so far. */
 struct scan {
-	struct core_vm *vm;
+	struct share *share;
 	const struct want *want;
 	uint64_t serial;
 	uint64_t recheck;
@@ -43,7 +43,7 @@ struct scan {
 	uint32_t mine;
 	uint32_t first, nr;		/* the run, in chunks */
 	bool possible, refused, guaranteed;
-	const struct core_vm *by;
+	const struct share *by;
 	uint32_t by_bars;
 	bool found;
 	uint64_t best_cost;
@@ -62,10 +62,10 @@ static void raise(struct look *look, enum bar bar)
 /* A lease of another VM in a shared chunk. */
 static void look_at_lease(struct scan *s, const struct core_lease *lease, struct look *look)
 {
-	const struct core *core = s->vm->core;
+	const struct core *core = s->share->pool->core;
 	uint64_t again = lease->refused_at + PLAN_ASK_AGAIN_MS;
 
-	if (lease->home || lease->granting || !lease->vm->connected) {
+	if (lease->home || lease->granting || !lease->share->vm->connected) {
 		raise(look, BAR_TIME);
 	} else if (lease->refused >= s->serial) {
 		raise(look, BAR_REFUSED);
@@ -74,7 +74,7 @@ static void look_at_lease(struct scan *s, const struct core_lease *lease, struct
 		if (again < s->recheck)
 			s->recheck = again;
 	}
-	if (lease->nr > s->vm->pool->per)
+	if (lease->nr > s->share->pool->per)
 		look->big = lease;
 	else
 		look->cost += lease->nr * (lease->order ? 1 : COST_RECLAIM);
@@ -82,16 +82,16 @@ static void look_at_lease(struct scan *s, const struct core_lease *lease, struct
 
 static struct look look_at(struct scan *s, uint32_t index)
 {
-	struct core_pool *pool = s->vm->pool;
+	struct core_pool *pool = s->share->pool;
 	const struct chunk *c = &pool->chunk[index];
-	struct look look = { .bar = BAR_NONE, .mine = c->user == s->vm };
+	struct look look = { .bar = BAR_NONE, .mine = c->user == s->share };
 	uint32_t i, end = (index + 1) * pool->per;
 
 	if (c->nr[GRANULE_BAD]) {
 		look.bar = BAR_BROKEN;
 		return look;
 	}
-	if (c->home && c->home != s->vm) {
+	if (c->home && c->home != s->share) {
 		look.bar = BAR_GUARANTEE;
 		return look;
 	}
@@ -133,7 +133,8 @@ static void take_in(struct scan *s)
 	s->cost += look.cost;
 	s->mine += look.mine;
 	/* A lease of several chunks counts once, when its first chunk in the run comes in. */
-	if (look.big && (!s->nr || lease_at(s->vm->pool, index * s->vm->pool->per - 1) != look.big))
+	if (look.big &&
+	    (!s->nr || lease_at(s->share->pool, index * s->share->pool->per - 1) != look.big))
 		s->cost += big_cost(look.big);
 	s->nr++;
 }
@@ -150,19 +151,19 @@ static void let_go(struct scan *s)
 	s->first++;
 	s->nr--;
 	if (look.big &&
-	    (!s->nr || lease_at(s->vm->pool, s->first * s->vm->pool->per) != look.big))
+	    (!s->nr || lease_at(s->share->pool, s->first * s->share->pool->per) != look.big))
 		s->cost -= big_cost(look.big);
 }
 
 /* The other VM whose guarantee lies in the run. */
-static const struct core_vm *guaranteed_to(const struct scan *s)
+static const struct share *guaranteed_to(const struct scan *s)
 {
 	uint32_t i;
 
 	for (i = s->first; i < s->first + s->nr; i++) {
-		const struct core_vm *home = s->vm->pool->chunk[i].home;
+		const struct share *home = s->share->pool->chunk[i].home;
 
-		if (home && home != s->vm)
+		if (home && home != s->share)
 			return home;
 	}
 	return NULL;
@@ -170,12 +171,12 @@ static const struct core_vm *guaranteed_to(const struct scan *s)
 
 static void judge_run(struct scan *s)
 {
-	const struct core_vm *vm = s->vm;
+	const struct share *share = s->share;
 	uint64_t addr;
 	uint32_t c;
 
-	if (!extent_consecutive(&vm->pool->map, s->first, s->nr) || s->bars[BAR_BROKEN] ||
-	    !extent_place(&vm->pool->map, s->first, s->nr, &s->want->ext, &c, &addr))
+	if (!extent_consecutive(&share->pool->map, s->first, s->nr) || s->bars[BAR_BROKEN] ||
+	    !extent_place(&share->pool->map, s->first, s->nr, &s->want->ext, &c, &addr))
 		return;
 	if (s->bars[BAR_OWN])
 		return;
@@ -192,7 +193,7 @@ static void judge_run(struct scan *s)
 		return;
 	}
 	s->possible = true;
-	if (s->bars[BAR_TIME] || vm_charged(vm) + s->nr - s->mine > vm->limit)
+	if (s->bars[BAR_TIME] || share_charged(share) + s->nr - s->mine > share->limit)
 		return;
 	if (!s->found || s->cost < s->best_cost) {
 		s->found = true;
@@ -202,12 +203,12 @@ static void judge_run(struct scan *s)
 }
 
 /* Charged to the VM, and not about to be clean. */
-static uint32_t firm(const struct core_vm *vm)
+static uint32_t firm(const struct share *share)
 {
-	uint32_t n = vm_charged(vm);
+	uint32_t n = share_charged(share);
 	struct list *l;
 
-	list_for_each(l, &vm->used) {
+	list_for_each(l, &share->used) {
 		const struct chunk *c = list_entry(l, struct chunk, used);
 
 		n -= chunk_is_only_dirty(c);
@@ -216,24 +217,24 @@ static uint32_t firm(const struct core_vm *vm)
 }
 
 /* The other VM with the largest guarantee. */
-static const struct core_vm *largest_guarantee(const struct core_vm *vm)
+static const struct share *largest_guarantee(const struct share *share)
 {
-	const struct core_vm *other, *best = NULL;
+	const struct share *other, *best = NULL;
 
-	for (other = vm->core->vms; other; other = other->next)
-		if (other != vm && other->pool == vm->pool && other->guarantee &&
+	for (other = share->pool->core->shares; other; other = other->next)
+		if (other != share && other->pool == share->pool && other->guarantee &&
 		    (!best || other->guarantee > best->guarantee))
 			best = other;
 	return best;
 }
 
 /* A block of a chunk of the VM's own whose granules will all be clean. */
-static bool plan_in_chunk(struct core_vm *vm, const struct want *want, struct plan *ret)
+static bool plan_in_chunk(struct share *share, const struct want *want, struct plan *ret)
 {
-	struct core_pool *pool = vm->pool;
+	struct core_pool *pool = share->pool;
 	struct list *l;
 
-	list_for_each(l, &vm->used) {
+	list_for_each(l, &share->used) {
 		const struct chunk *c = list_entry(l, struct chunk, used);
 		uint32_t base = chunk_index(pool, c) * pool->per, block, i;
 
@@ -269,7 +270,7 @@ static bool plan_in_chunk(struct core_vm *vm, const struct want *want, struct pl
 
 static void scan_pool(struct scan *s)
 {
-	const struct core_pool *pool = s->vm->pool;
+	const struct core_pool *pool = s->share->pool;
 
 	while (s->first + s->nr < pool->nr_chunks) {
 		if (s->nr == s->want->chunks)
@@ -283,11 +284,11 @@ static void scan_pool(struct scan *s)
 /* All of the view but `firm`. */
 static void fill_view(const struct scan *s, struct policy_view *v)
 {
-	const struct core_vm *vm = s->vm;
+	const struct share *share = s->share;
 
 	v->need = s->want->chunks;
-	v->limit = vm->limit;
-	v->pool = vm->pool->nr_chunks - vm->pool->nr_broken;
+	v->limit = share->limit;
+	v->pool = share->pool->nr_chunks - share->pool->nr_broken;
 	v->guaranteed = s->all[BAR_GUARANTEE];
 	v->own = s->all[BAR_OWN];
 	v->run_guaranteed = s->guaranteed;
@@ -297,39 +298,39 @@ static void fill_view(const struct scan *s, struct policy_view *v)
 
 /**
  * plan_make() - Find out what a request should wait for
- * @vm: whose request it is
+ * @share: whose request it is
  * @want: what it wants; cannot be had at once
  * @serial: core::serial when it came
  * @ret: the plan
  */
-void plan_make(struct core_vm *vm, const struct want *want, uint64_t serial, struct plan *ret)
+void plan_make(struct share *share, const struct want *want, uint64_t serial, struct plan *ret)
 {
-	struct scan s = { .vm = vm, .want = want, .serial = serial, .recheck = UINT64_MAX };
+	struct scan s = { .share = share, .want = want, .serial = serial, .recheck = UINT64_MAX };
 	struct policy_view view;
 	uint64_t addr;
 	uint32_t c;
 
 	*ret = (struct plan){ .status = VCMA_ST_OK, .recheck = UINT64_MAX };
-	if (want->granules < vm->pool->per && plan_in_chunk(vm, want, ret))
+	if (want->granules < share->pool->per && plan_in_chunk(share, want, ret))
 		return;
-	view.firm = firm(vm);
-	if ((uint64_t)view.firm + want->chunks <= vm->limit)
+	view.firm = firm(share);
+	if ((uint64_t)view.firm + want->chunks <= share->limit)
 		scan_pool(&s);
 	fill_view(&s, &view);
 	ret->status = policy_decide(&view);
 	if (ret->status == VCMA_ST_GUARANTEED)
 		ret->by = s.guaranteed && view.need <= view.pool - view.own - view.guaranteed ?
-			  s.by : largest_guarantee(vm);
+			  s.by : largest_guarantee(share);
 	if (ret->status != VCMA_ST_OK)
 		return;
 	ret->recheck = s.recheck;
 	if (!s.found)
 		return;
 	/* judge_run() has placed it there before. */
-	if (!extent_place(&vm->pool->map, s.best, want->chunks, &want->ext, &c, &addr))
+	if (!extent_place(&share->pool->map, s.best, want->chunks, &want->ext, &c, &addr))
 		return;
-	ret->first = s.best * vm->pool->per;
-	ret->nr = want->chunks * vm->pool->per;
-	ret->lease_first = place_granule(vm->pool, c, addr);
+	ret->first = s.best * share->pool->per;
+	ret->nr = want->chunks * share->pool->per;
+	ret->lease_first = place_granule(share->pool, c, addr);
 	ret->whole = true;
 }

@@ -37,7 +37,7 @@
  */
 struct plan {
 	uint32_t status;
-	const struct core_vm *by;
+	const struct share *by;
 	uint32_t first, nr;
 	uint32_t lease_first;
 	bool whole;
@@ -45,6 +45,6 @@ struct plan {
 };
 
 /* @serial: core::serial when the request came.  It has no claim. */
-void plan_make(struct core_vm *vm, const struct want *want, uint64_t serial, struct plan *ret);
+void plan_make(struct share *share, const struct want *want, uint64_t serial, struct plan *ret);
 
 #endif /* VCMA_BROKER_PLAN_H */

@@ -226,6 +226,14 @@ out:
 	return r;
 }
 
+uint32_t pool_promises(const struct pool *pool)
+{
+	const struct backing_ops *ops = pool->backing->ops;
+
+	return (ops->contiguous ? VCMA_POOL_CONTIGUOUS : 0) |
+	       (ops->revocable ? VCMA_POOL_REVOCABLE : 0);
+}
+
 /**
  * pool_add_to_core - tell the core of a pool
  * @pool: gets its core pool; its granules are their core granules' tags
@@ -236,14 +244,12 @@ out:
  */
 int pool_add_to_core(struct pool *pool, struct core *core, char **ret_error)
 {
-	const struct backing_ops *ops = pool->backing->ops;
 	struct core_pool_desc desc = {
 		.name = pool->name,
 		.granule_size = BACKING_GRANULE,
 		.chunk_size = pool->chunk_size,
-		.flags = (ops->contiguous ? VCMA_POOL_CONTIGUOUS : 0) |
-			 (ops->revocable ? VCMA_POOL_REVOCABLE : 0),
-		.backing = ops->id,
+		.flags = pool_promises(pool),
+		.backing = pool->backing->ops->id,
 		.nr = pool->nr,
 	};
 	uint64_t *pfn = g_new(uint64_t, pool->nr);

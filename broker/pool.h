@@ -61,6 +61,9 @@ int pool_add_to_core(struct pool *pool, struct core *core, char **ret_error);
 void pool_free(struct pool *pool);
 struct granule *pool_find(const struct pool *pool, uint64_t pfn);
 
+/* What leases of this pool have: VCMA_POOL_*. */
+uint32_t pool_promises(const struct pool *pool);
+
 /* Consecutive PFNs: how many runs, and the longest one in bytes. */
 void pool_extents(const struct pool *pool, uint32_t *ret_extents, uint64_t *ret_longest);
 

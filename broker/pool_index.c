@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* pool_index.c - pools and VMs as the core knows them: making and freeing */
+/* pool_index.c - pools, VMs and their shares as the core knows them: making and freeing */
 
 #include "pool_index.h"
 
@@ -134,16 +134,16 @@ int core_pool_add(struct core *core, const struct core_pool_desc *desc,
 	return 0;
 }
 
-/* Give the home chunks of @vm back to the shared part. */
-static void drop_home(struct core_vm *vm)
+/* Give the home chunks of @share back to the shared part. */
+static void drop_home(struct share *share)
 {
-	struct core_pool *pool = vm->pool;
+	struct core_pool *pool = share->pool;
 	uint32_t i;
 
 	for (i = 0; i < pool->nr_chunks; i++) {
-		if (pool->chunk[i].home != vm)
+		if (pool->chunk[i].home != share)
 			continue;
-		extent_take(&vm->free, i, 1);
+		extent_take(&share->free, i, 1);
 		pool->chunk[i].home = NULL;
 		extent_put(&pool->shared, i, 1);
 		pool->nr_home--;
@@ -151,11 +151,11 @@ static void drop_home(struct core_vm *vm)
 }
 
 /* Set one run of the guarantee aside. */
-static bool add_home_run(struct core_vm *vm)
+static bool add_home_run(struct share *share)
 {
-	struct core_pool *pool = vm->pool;
+	struct core_pool *pool = share->pool;
 	const struct extent_want want = {
-		.size = vm->run * pool->chunk_size,
+		.size = share->run * pool->chunk_size,
 		.align = pool->chunk_size,
 		.reach = { .highest = VCMA_NO_ADDR },
 	};
@@ -164,11 +164,11 @@ static bool add_home_run(struct core_vm *vm)
 
 	if (!extent_find(&pool->shared, &want, &first, &addr))
 		return false;
-	extent_take(&pool->shared, first, vm->run);
-	for (i = first; i < first + vm->run; i++)
-		pool->chunk[i].home = vm;
-	extent_put(&vm->free, first, vm->run);
-	pool->nr_home += vm->run;
+	extent_take(&pool->shared, first, share->run);
+	for (i = first; i < first + share->run; i++)
+		pool->chunk[i].home = share;
+	extent_put(&share->free, first, share->run);
+	pool->nr_home += share->run;
 	return true;
 }
 
@@ -180,60 +180,119 @@ static uint32_t in_chunks(uint64_t size, uint64_t chunk)
 
 static void init_vm(struct core_vm *vm, struct core *core, const struct core_vm_desc *desc)
 {
-	uint64_t chunk = desc->pool->chunk_size;
 	unsigned int i;
 
 	vm->core = core;
-	vm->pool = desc->pool;
 	copy_name(vm->name, desc->name);
 	vm->tag = desc->tag;
-	vm->guarantee = in_chunks(desc->guarantee, chunk);
-	vm->run = in_chunks(desc->guarantee_run, chunk);
-	vm->limit = in_chunks(desc->limit, chunk);
-	extent_index_init(&vm->free, &vm->pool->map);
-	list_init(&vm->used);
-	list_init(&vm->leases);
 	for (i = 0; i < 2; i++) {
 		list_init(&vm->debt[i]);
 		list_init(&vm->in_debt[i]);
 	}
+}
+
+static void init_share(struct share *share, struct core_vm *vm, uint32_t bank,
+		       const struct core_share_desc *desc)
+{
+	uint64_t chunk = desc->pool->chunk_size;
+	unsigned int i;
+
+	share->vm = vm;
+	share->pool = desc->pool;
+	share->number = bank;
+	share->guarantee = in_chunks(desc->guarantee, chunk);
+	share->run = in_chunks(desc->guarantee_run, chunk);
+	share->limit = in_chunks(desc->limit, chunk);
+	extent_index_init(&share->free, &share->pool->map);
+	list_init(&share->used);
+	list_init(&share->leases);
 	for (i = 0; i < BUDDY_MAX_ORDER + 2; i++) {
-		list_init(&vm->room[ROOM_HOME][i]);
-		list_init(&vm->room[ROOM_SHARED][i]);
+		list_init(&share->room[ROOM_HOME][i]);
+		list_init(&share->room[ROOM_SHARED][i]);
 	}
 }
 
+/* May @vm have it, beside what it has? */
+static bool share_is_valid(const struct core_vm *vm, uint32_t bank,
+			   const struct core_share_desc *desc)
+{
+	uint64_t chunk = desc->pool->chunk_size;
+	unsigned int i;
+
+	if (desc->guarantee % chunk || desc->guarantee_run % chunk || desc->limit % chunk ||
+	    desc->limit < desc->guarantee || (desc->guarantee && !desc->guarantee_run) ||
+	    (desc->guarantee_run && desc->guarantee % desc->guarantee_run) ||
+	    bank >= VCMA_BANKS_MAX || vm->bank[bank])
+		return false;
+	for (i = 0; i < VCMA_BANKS_MAX; i++)
+		if (vm->bank[i] && (vm->bank[i]->pool == desc->pool ||
+				    vm->bank[i]->pool->granule_size != desc->pool->granule_size))
+			return false;
+	return true;
+}
+
 /**
- * core_vm_add() - Tell the core of a VM, and set its guarantee aside
+ * core_bank_add() - Give a VM a share in a pool, and set its guarantee aside
  * @core: the core
- * @desc: name, pool, shares
- * @ret_vm: the VM
+ * @vm: the VM
+ * @bank: which of its banks this is
+ * @desc: pool and sizes
  * @ret_got: on -ENOSPC: bytes that there are in such runs; may be NULL
  *
- * Return: 0, -EINVAL (sizes), -ENOSPC (no such runs are left), -ENOMEM.
+ * Return: 0, -EINVAL (sizes, or what the VM has already), -ENOSPC (no such runs
+ * are left), -ENOMEM.
+ */
+int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
+		  const struct core_share_desc *desc, uint64_t *ret_got)
+{
+	struct share *share, **end;
+	uint64_t got;
+
+	if (!share_is_valid(vm, bank, desc))
+		return -EINVAL;
+	share = calloc(1, sizeof(*share));
+	if (!share)
+		return -ENOMEM;
+	init_share(share, vm, bank, desc);
+	for (got = 0; got < desc->guarantee; got += desc->guarantee_run) {
+		if (add_home_run(share))
+			continue;
+		drop_home(share);
+		free(share);
+		if (ret_got)
+			*ret_got = got;
+		return -ENOSPC;
+	}
+	for (end = &core->shares; *end; end = &(*end)->next)
+		;
+	*end = share;
+	vm->bank[bank] = share;
+	return 0;
+}
+
+/**
+ * core_vm_add() - Tell the core of a VM, with its bank 0
+ * @core: the core
+ * @desc: name, and the share
+ * @ret_vm: the VM
+ * @ret_got: as in core_bank_add()
+ *
+ * Return: as core_bank_add().
  */
 int core_vm_add(struct core *core, const struct core_vm_desc *desc,
 		struct core_vm **ret_vm, uint64_t *ret_got)
 {
-	uint64_t chunk = desc->pool->chunk_size, got;
 	struct core_vm *vm, **end;
+	int ret;
 
-	if (desc->guarantee % chunk || desc->guarantee_run % chunk || desc->limit % chunk ||
-	    desc->limit < desc->guarantee || (desc->guarantee && !desc->guarantee_run) ||
-	    (desc->guarantee_run && desc->guarantee % desc->guarantee_run))
-		return -EINVAL;
 	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return -ENOMEM;
 	init_vm(vm, core, desc);
-	for (got = 0; got < desc->guarantee; got += desc->guarantee_run) {
-		if (add_home_run(vm))
-			continue;
-		drop_home(vm);
+	ret = core_bank_add(core, vm, 0, &desc->share, ret_got);
+	if (ret) {
 		free(vm);
-		if (ret_got)
-			*ret_got = got;
-		return -ENOSPC;
+		return ret;
 	}
 	for (end = &core->vms; *end; end = &(*end)->next)
 		;

@@ -34,7 +34,7 @@ struct operation {
 struct order {
 	struct list in_core;
 	uint32_t id;
-	struct core_vm *vm;
+	struct share *share;
 	struct operation *op;
 	uint64_t deadline;
 	uint32_t deadline_ms;
@@ -68,34 +68,34 @@ static uint32_t next_id(struct core *core)
 
 static void send(struct order *order)
 {
-	struct core *core = order->vm->core;
+	struct core *core = order->share->vm->core;
 
-	order->vm->filling = NULL;
-	core->ops->reclaim(core->opaque, order->vm, order->id, order->deadline_ms,
+	order->share->filling = NULL;
+	core->ops->reclaim(core->opaque, order->share->vm, order->id, order->deadline_ms,
 			   order->lease, order->count);
 }
 
-/* Put @lease into the order that is being filled for its VM. */
+/* Put @lease into the order that is being filled for its share. */
 static int ask(struct core_lease *lease, struct operation *op, uint32_t deadline_ms)
 {
-	struct core_vm *vm = lease->vm;
-	struct core *core = vm->core;
-	struct order *order = vm->filling;
+	struct share *share = lease->share;
+	struct core *core = share->vm->core;
+	struct order *order = share->filling;
 
-	assert(!lease->home && !lease->order && !lease->granting && vm->connected);
+	assert(!lease->home && !lease->order && !lease->granting && share->vm->connected);
 	if (!order) {
 		order = calloc(1, sizeof(*order));
 		if (!order)
 			return -ENOMEM;
 		order->id = next_id(core);
-		order->vm = vm;
+		order->share = share;
 		order->op = op;
 		order->deadline_ms = deadline_ms;
 		order->deadline = core->now + deadline_ms;
 		list_add(&core->orders, &order->in_core);
 		if (op)
 			op->nr_orders++;
-		vm->filling = order;
+		share->filling = order;
 	}
 	order->lease[order->count++] = lease->id;
 	order->left++;
@@ -107,11 +107,11 @@ static int ask(struct core_lease *lease, struct operation *op, uint32_t deadline
 
 static void send_filled(struct core *core)
 {
-	struct core_vm *vm;
+	struct share *share;
 
-	for (vm = core->vms; vm; vm = vm->next)
-		if (vm->filling)
-			send(vm->filling);
+	for (share = core->shares; share; share = share->next)
+		if (share->filling)
+			send(share->filling);
 }
 
 /* @refused: its holder has had its chance to give up what is left. */
@@ -130,10 +130,10 @@ static void end_order(struct core *core, struct order *order, bool refused)
 			lease->refused_at = core->now;
 		}
 		for (j = lease->first; j < lease->first + lease->nr; j++)
-			wait_disturb(lease->vm->pool->granule[j].wait);
+			wait_disturb(lease->share->pool->granule[j].wait);
 		order->left--;
 	}
-	order->vm->pool->changed = true;
+	order->share->pool->changed = true;
 	if (order->op)
 		order->op->nr_orders--;
 	list_del(&order->in_core);
@@ -162,36 +162,36 @@ void reclaim_released(struct core_lease *lease)
 	uint64_t bytes = core_lease_size(lease);
 
 	lease->order = NULL;
-	lease->vm->reclaimed += bytes;
-	lease->vm->pool->reclaimed += bytes;
+	lease->share->reclaimed += bytes;
+	lease->share->pool->reclaimed += bytes;
 	if (order->op)
 		order->op->bytes += bytes;
 	if (--order->left == 0)
-		end_order(lease->vm->core, order, false);
+		end_order(lease->share->vm->core, order, false);
 }
 
-void reclaim_done(struct core *core, struct core_vm *vm, uint32_t id)
+void reclaim_done(struct core *core, const struct core_vm *vm, uint32_t id)
 {
 	struct list *l;
 
 	list_for_each(l, &core->orders) {
 		struct order *order = list_entry(l, struct order, in_core);
 
-		if (order->id == id && order->vm == vm) {
+		if (order->id == id && order->share->vm == vm) {
 			end_order(core, order, true);
 			return;
 		}
 	}
 }
 
-void reclaim_vm_away(struct core *core, struct core_vm *vm)
+void reclaim_vm_away(struct core *core, const struct core_vm *vm)
 {
 	struct list *l, *tmp;
 
 	list_for_each_safe(l, tmp, &core->orders) {
 		struct order *order = list_entry(l, struct order, in_core);
 
-		if (order->vm == vm)
+		if (order->share->vm == vm)
 			end_order(core, order, false);
 	}
 }
@@ -228,14 +228,14 @@ uint64_t reclaim_next(const struct core *core)
 	return next;
 }
 
-/* Ask for the leases in shared chunks of @vm, chunk by chunk, for at least @bytes. */
-static int ask_vm(struct core_vm *vm, uint64_t bytes, struct operation *op, uint32_t deadline_ms,
-		  uint64_t *asked)
+/* Ask for the leases in shared chunks of @share, chunk by chunk, for at least @bytes. */
+static int ask_share(struct share *share, uint64_t bytes, struct operation *op,
+		     uint32_t deadline_ms, uint64_t *asked)
 {
-	struct core_pool *pool = vm->pool;
+	struct core_pool *pool = share->pool;
 	struct list *l;
 
-	list_for_each(l, &vm->used) {
+	list_for_each(l, &share->used) {
 		const struct chunk *c = list_entry(l, struct chunk, used);
 		uint32_t i = chunk_index(pool, c) * pool->per, end = i + pool->per;
 
@@ -272,7 +272,7 @@ uint32_t core_op_reclaim(struct core *core, struct core_vm *vm, uint64_t bytes,
 			 uint32_t deadline_ms, uint64_t now)
 {
 	struct operation *op = calloc(1, sizeof(*op));
-	struct core_vm *i;
+	struct share *share;
 	uint64_t asked = 0;
 
 	if (!op)
@@ -281,9 +281,9 @@ uint32_t core_op_reclaim(struct core *core, struct core_vm *vm, uint64_t bytes,
 	op->id = next_id(core);
 	op->deadline = now + deadline_ms;
 	list_add(&core->operations, &op->in_core);
-	for (i = core->vms; i; i = i->next)
-		if (i->connected && (!vm || i == vm) &&
-		    ask_vm(i, bytes, op, deadline_ms, &asked))
+	for (share = core->shares; share; share = share->next)
+		if (share->vm->connected && (!vm || share->vm == vm) &&
+		    ask_share(share, bytes, op, deadline_ms, &asked))
 			break;
 	send_filled(core);
 	return op->id;

@@ -4,7 +4,7 @@
  *
  * DOC: Theory of operation
  *
- * An order names up to VCMA_IDS_MAX leases of one VM; a lease is in one order
+ * An order names up to VCMA_IDS_MAX leases of one share; a lease is in one order
  * at most.  It ends when all of them have been released, when the VM says
  * RECLAIM_DONE, when its deadline has passed, or with the connection.  What is
  * not released by then stays with its holder and counts as refused (unless the
@@ -31,9 +31,9 @@ int reclaim_run(struct core_pool *pool, uint32_t first, uint32_t nr, uint32_t de
 /* @lease is released while in an order: takes it out, and counts it. */
 void reclaim_released(struct core_lease *lease);
 /* Order @id of @vm ends; unknown ids are ignored. */
-void reclaim_done(struct core *core, struct core_vm *vm, uint32_t id);
+void reclaim_done(struct core *core, const struct core_vm *vm, uint32_t id);
 /* All orders of @vm end. */
-void reclaim_vm_away(struct core *core, struct core_vm *vm);
+void reclaim_vm_away(struct core *core, const struct core_vm *vm);
 void reclaim_tick(struct core *core);
 uint64_t reclaim_next(const struct core *core);
 

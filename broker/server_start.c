@@ -3,6 +3,7 @@
  * server_start.c - the daemon's start, in stages, and its end
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -68,8 +69,12 @@ static uint64_t longest_promise(const struct config *cfg, unsigned int pool)
 	uint64_t run = 0;
 
 	for (unsigned int i = 0; i < cfg->vms->len; i++)
-		if (config_vm(cfg, i)->pool == pool)
-			run = MAX(run, config_vm(cfg, i)->guarantee_run);
+		for (unsigned int b = 0; b < VCMA_BANKS_MAX; b++) {
+			const struct config_share *share = config_share(cfg, i, b);
+
+			if (share && share->pool == pool)
+				run = MAX(run, share->guarantee_run);
+		}
 	return run;
 }
 
@@ -135,33 +140,54 @@ static int start_pool(struct server *s, unsigned int index, char **ret_error)
 	return 0;
 }
 
-static int start_vm(struct server *s, unsigned int index, char **ret_error)
+static int start_share(struct server *s, unsigned int index, unsigned int bank, struct vm *vm,
+		       char **ret_error)
 {
-	const struct config_vm *cfg = config_vm(s->cfg, index);
-	struct pool *pool = g_ptr_array_index(s->pools, cfg->pool);
-	struct vm *vm = vm_new(s, index, pool);
+	const struct config_share *cfg = config_share(s->cfg, index, bank);
+	const struct pool *pool = vm->bank[bank];
 	struct core_vm_desc desc = {
-		.name = cfg->name,
-		.pool = pool->core,
-		.guarantee = cfg->guarantee,
-		.guarantee_run = cfg->guarantee_run,
-		.limit = cfg->limit,
+		.name = vm->cfg->name,
+		.share = {
+			.pool = pool->core,
+			.guarantee = cfg->guarantee,
+			.guarantee_run = cfg->guarantee_run,
+			.limit = cfg->limit,
+		},
 		.tag = vm,
 	};
-	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
+	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX], who[64];
 	uint64_t got = 0;
-	int r;
+	int r = bank ? core_bank_add(s->core, vm->core, bank, &desc.share, &got) :
+		       core_vm_add(s->core, &desc, &vm->core, &got);
 
-	g_ptr_array_add(s->vms, vm);
-	r = core_vm_add(s->core, &desc, &vm->core, &got);
+	if (r == 0)
+		return 0;
+	if (bank)
+		snprintf(who, sizeof(who), "VM %s, bank %u", desc.name, bank);
+	else
+		snprintf(who, sizeof(who), "VM %s", desc.name);
 	if (r == -ENOSPC)
-		*ret_error = g_strdup_printf("VM %s: its guarantee of %s needs runs of %s, pool %s has only %s in such runs left: enlarge the pool, promise shorter runs, or raise vm.nr_hugepages so that there are more pages to choose from",
-					     cfg->name, size_format(cfg->guarantee, a),
+		*ret_error = g_strdup_printf("%s: its guarantee of %s needs runs of %s, pool %s has only %s in such runs left: enlarge the pool, promise shorter runs, or raise vm.nr_hugepages so that there are more pages to choose from",
+					     who, size_format(cfg->guarantee, a),
 					     size_format(cfg->guarantee_run, b), pool->name,
 					     size_format(got, c));
-	else if (r < 0)
-		*ret_error = g_strdup_printf("VM %s: %s", cfg->name, g_strerror(-r));
+	else
+		*ret_error = g_strdup_printf("%s: %s", who, g_strerror(-r));
 	return r;
+}
+
+static int start_vm(struct server *s, unsigned int index, char **ret_error)
+{
+	struct vm *vm = vm_new(s, index);
+
+	g_ptr_array_add(s->vms, vm);
+	for (unsigned int b = 0; b < VCMA_BANKS_MAX; b++) {
+		int r = vm->bank[b] ? start_share(s, index, b, vm, ret_error) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int server_start(struct server *s, char **ret_error)
@@ -267,8 +293,8 @@ static void revoke_dirty(struct pool *pool)
 unsigned int server_stop(struct server *s)
 {
 	unsigned int holding = 0;
-	struct vcma_op_vm rec;
 	char size[SIZE_TEXT_MAX];
+	uint64_t bytes;
 
 	s->in_turn = true; /* no turn from now on */
 	oper_stop(s->oper);
@@ -280,12 +306,11 @@ unsigned int server_stop(struct server *s)
 	for (unsigned int i = 0; i < s->vms->len; i++) {
 		const struct vm *vm = g_ptr_array_index(s->vms, i);
 
-		vm_record(vm, &rec);
-		if (!rec.nr_leases)
+		if (!core_vm_leases(vm->core, &bytes))
 			continue;
 		holding++;
 		log_warn("%s: process %d keeps %s until it exits", vm->cfg->name,
-			 (int)vm->holder.pid, size_format(vcma_le64_to_cpu(rec.leased), size));
+			 (int)vm->holder.pid, size_format(bytes, size));
 	}
 	if (server_write_record(s) < 0)
 		log_warn("cannot write the run record %s/" RECORD_FILE, s->run.path);

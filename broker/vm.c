@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config.h"
@@ -95,21 +96,24 @@ static gboolean on_accept(gint fd, GIOCondition condition, gpointer data)
 }
 
 /**
- * vm_new - a VM as configured, known to the core, not listening yet
- * @s: gets it
- * @index: in the configuration and in the core's list
- * @pool: its memory
+ * vm_new - a VM as configured, not known to the core, not listening yet
+ * @s: gets it, and has the pools of its banks
+ * @index: in the configuration
  *
  * Return: the VM; vm_free().
  */
-struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool)
+struct vm *vm_new(struct server *s, unsigned int index)
 {
 	struct vm *vm = g_new0(struct vm, 1);
 
 	vm->server = s;
-	vm->index = index;
 	vm->cfg = config_vm(s->cfg, index);
-	vm->pool = pool;
+	for (unsigned int b = 0; b < VCMA_BANKS_MAX; b++) {
+		const struct config_share *share = config_share(s->cfg, index, b);
+
+		if (share)
+			vm->bank[b] = g_ptr_array_index(s->pools, share->pool);
+	}
 	vm->listener.fd = -1;
 	vm->pidfd = -1;
 	vm->peers = g_ptr_array_new_with_free_func(peer_free);
@@ -118,7 +122,7 @@ struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool)
 	g_queue_init(&vm->grants);
 	log_rate_init(&vm->rate, now_ms());
 	/* Whether there is such a run is the core's to say, for it can say why not. */
-	for (vm->lease_max = BACKING_GRANULE; vm->lease_max * 2 <= vm->cfg->limit;
+	for (vm->lease_max = BACKING_GRANULE; vm->lease_max * 2 <= vm->cfg->bank[0].limit;
 	     vm->lease_max *= 2)
 		;
 	return vm;
@@ -169,23 +173,6 @@ void vm_stop(struct vm *vm)
 bool vm_is_connected(const struct vm *vm)
 {
 	return vm->session && !vm->session->conn->ended;
-}
-
-void vm_record(const struct vm *vm, struct vcma_op_vm *ret)
-{
-	uint64_t next;
-
-	memset(ret, 0, sizeof(*ret));
-	core_report_vms(vm->server->core, vm->index, ret, 1, &next);
-}
-
-/* GRANTING ones included. */
-static uint32_t nr_leases(const struct vm *vm)
-{
-	struct vcma_op_vm rec;
-
-	vm_record(vm, &rec);
-	return vcma_le32_to_cpu(rec.nr_leases);
 }
 
 /* --- the process that holds the leases --- */
@@ -247,18 +234,18 @@ int holder_set(struct vm *vm, pid_t pid)
  */
 void holder_gone(struct vm *vm, const char *how)
 {
-	struct vcma_op_vm rec;
 	char size[SIZE_TEXT_MAX];
+	uint64_t bytes;
+	uint32_t nr;
 
 	if (vm->session) {
 		conn_end(vm->session->conn, 0, "%s", "");
 		session_close(vm);
 	}
-	vm_record(vm, &rec);
-	if (rec.nr_leases)
+	nr = core_vm_leases(vm->core, &bytes);
+	if (nr)
 		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: process %d %s: %u leases (%s) come back",
-			 vm->cfg->name, (int)vm->holder.pid, how, vcma_le32_to_cpu(rec.nr_leases),
-			 size_format(vcma_le64_to_cpu(rec.leased), size));
+			 vm->cfg->name, (int)vm->holder.pid, how, nr, size_format(bytes, size));
 	core_vm_gone(vm->server->core, vm->core, now_ms());
 	holder_forget(vm);
 	vm_check_recorded(vm);
@@ -267,7 +254,9 @@ void holder_gone(struct vm *vm, const char *how)
 /* A process that holds nothing any more needs no line in the run record. */
 void vm_check_recorded(struct vm *vm)
 {
-	if (!vm->recorded || !g_queue_is_empty(&vm->grants) || nr_leases(vm))
+	uint64_t bytes;
+
+	if (!vm->recorded || !g_queue_is_empty(&vm->grants) || core_vm_leases(vm->core, &bytes))
 		return;
 	vm->recorded = false;
 	vm->server->record_stale = true;
@@ -278,20 +267,20 @@ void vm_check_recorded(struct vm *vm)
 /* The session's connection has ended: requests end, leases stay. */
 void session_close(struct vm *vm)
 {
-	struct vcma_op_vm rec;
 	char size[SIZE_TEXT_MAX];
+	uint64_t bytes;
+	uint32_t nr;
 
 	vm->session = NULL;
 	vm->ping_sent = 0;
 	vm_drop_grants(vm);
 	g_hash_table_remove_all(vm->requests);
 	core_vm_disconnected(vm->server->core, vm->core, now_ms());
-	vm_record(vm, &rec);
-	if (rec.nr_leases)
+	nr = core_vm_leases(vm->core, &bytes);
+	if (nr)
 		log_peer(&vm->rate, G_LOG_LEVEL_INFO,
 			 "%s: connection ended, process %d still holds %u leases (%s)",
-			 vm->cfg->name, (int)vm->holder.pid, vcma_le32_to_cpu(rec.nr_leases),
-			 size_format(vcma_le64_to_cpu(rec.leased), size));
+			 vm->cfg->name, (int)vm->holder.pid, nr, size_format(bytes, size));
 	else
 		holder_forget(vm);
 	vm_check_recorded(vm);
@@ -339,8 +328,6 @@ bool vm_reap(struct vm *vm)
 static const char *refusal_cause(uint32_t status)
 {
 	switch (status) {
-	case VCMA_ST_OVER_LIMIT:
-		return "beyond its limit";
 	case VCMA_ST_NO_MEMORY:
 		return "the pool is too small for it";
 	case VCMA_ST_NO_RUN:
@@ -352,29 +339,34 @@ static const char *refusal_cause(uint32_t status)
 	}
 }
 
+static void log_refusal(struct vm *vm, const struct refusal *r)
+{
+	const uint32_t bank = r->request.bank;
+	const char *by = core_vm_refused_by(vm->core, bank);
+	char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX], of[32] = "";
+
+	size_format(r->request.size, size);
+	if (bank)
+		snprintf(of, sizeof(of), " of bank %u", bank);
+	if (r->status == VCMA_ST_GUARANTEED)
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s%s refused: guaranteed to %s",
+			 vm->cfg->name, size, of, *by ? by : "others");
+	else if (r->status == VCMA_ST_OVER_LIMIT)
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s%s refused: beyond its limit of %s",
+			 vm->cfg->name, size, of, size_format(vm->cfg->bank[bank].limit, limit));
+	else if (r->status == VCMA_ST_DENIED)
+		log_peer(&vm->rate, G_LOG_LEVEL_WARNING, "%s: %s%s refused: it has no such bank: add [bank %s NUMBER] to the configuration, or name another bank where the VM is started",
+			 vm->cfg->name, size, of, vm->cfg->name);
+	else
+		log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s%s refused: %s", vm->cfg->name, size,
+			 of, refusal_cause(r->status));
+}
+
 /* Who may be named is known only when the core has finished its turn. */
 void vm_log_refusals(struct vm *vm)
 {
-	struct vcma_op_vm rec;
-
-	if (!vm->refusals->len)
-		return;
-	vm_record(vm, &rec);
-	for (unsigned int i = 0; i < vm->refusals->len; i++) {
-		const struct refusal *r = &g_array_index(vm->refusals, struct refusal, i);
-		char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
-
-		size_format(r->size, size);
-		if (r->status == VCMA_ST_GUARANTEED)
-			log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s refused: guaranteed to %s",
-				 vm->cfg->name, size, *rec.refused_by ? rec.refused_by : "others");
-		else if (r->status == VCMA_ST_OVER_LIMIT)
-			log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s refused: beyond its limit of %s",
-				 vm->cfg->name, size, size_format(vm->cfg->limit, limit));
-		else
-			log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s refused: %s", vm->cfg->name,
-				 size, refusal_cause(r->status));
-	}
+	for (unsigned int i = 0; i < vm->refusals->len; i++)
+		log_refusal(vm, &g_array_index(vm->refusals, struct refusal, i));
 	g_array_set_size(vm->refusals, 0);
 }
 

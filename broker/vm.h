@@ -43,6 +43,7 @@ struct peer {
 	struct conn *conn;
 	bool unwelcome;			/* not the VM's owner: HELLO will be DENIED */
 	bool refused;			/* its HELLO was */
+	uint32_t capabilities;		/* VCMA_CAP_* that were negotiated */
 	uint64_t deadline;		/* for its HELLO */
 };
 
@@ -55,19 +56,27 @@ struct grant {
 	uint32_t sent;
 };
 
-/* A LEASE that ended without a lease, to be logged at the end of the turn. */
-struct refusal {
+/* A LEASE without a reply. */
+struct request {
 	uint64_t size;
+	uint32_t bank;
+};
+
+/* One that ended without a lease, to be logged at the end of the turn. */
+struct refusal {
+	struct request request;
 	uint32_t status;
 };
 
 /**
  * struct vm - see above
+ * @bank: the pool of each of its banks; NULL: it has no such bank
+ * @lease_max: in bank 0
  * @session: one of @peers, or NULL
  * @holder: whose leases they are; pid 0: nobody's
  * @pidfd: of @holder, or -1
  * @recorded: @holder is in the run record
- * @requests: sequence -> size (uint64_t *) of LEASE requests without a reply
+ * @requests: sequence -> struct request of LEASE requests without a reply
  * @unacked: descriptors in the packet that is not acknowledged; 0: none is
  * @ping_sent: 0, or when the PING without an answer was sent
  * @heard: when the session last said anything
@@ -75,8 +84,7 @@ struct refusal {
 struct vm {
 	struct server *server;
 	const struct config_vm *cfg;
-	unsigned int index;
-	struct pool *pool;
+	struct pool *bank[VCMA_BANKS_MAX];
 	struct core_vm *core;
 	uint64_t lease_max;
 	struct listener listener;
@@ -96,7 +104,7 @@ struct vm {
 	struct log_rate rate;
 };
 
-struct vm *vm_new(struct server *s, unsigned int index, struct pool *pool);
+struct vm *vm_new(struct server *s, unsigned int index);
 void vm_free(struct vm *vm);
 int vm_listen(struct vm *vm, char **ret_error);
 void vm_stop(struct vm *vm);
@@ -117,7 +125,6 @@ void vm_tick(struct vm *vm, uint64_t now);
 uint64_t vm_next_tick(const struct vm *vm);
 
 bool vm_is_connected(const struct vm *vm);
-void vm_record(const struct vm *vm, struct vcma_op_vm *ret);
 
 /* --- shared by vm.c, vm_session.c and vm_grant.c only --- */
 

@@ -12,6 +12,9 @@
 #include "vm.h"
 #include "wire.h"
 
+/* What vcmad offers a VM. */
+#define VM_CAPABILITIES	VCMA_CAP_BANKS
+
 /* --- HELLO --- */
 
 /*
@@ -45,24 +48,45 @@ static uint32_t settle_holder(struct vm *vm, const struct peer *p, uint64_t inst
 	return VCMA_ST_OK;
 }
 
+/* Banks that @p may name, as bits. */
+static uint32_t usable_banks(const struct vm *vm, const struct peer *p)
+{
+	return p->capabilities & VCMA_CAP_BANKS ? vm->cfg->banks : 1;
+}
+
+/* What is true of all @banks [B-32]. */
+static uint32_t pool_flags(const struct vm *vm, uint32_t banks)
+{
+	uint32_t flags = VCMA_POOL_CONTIGUOUS | VCMA_POOL_REVOCABLE;
+
+	for (unsigned int b = 0; b < VCMA_BANKS_MAX; b++)
+		if (banks & (1u << b))
+			flags &= pool_promises(vm->bank[b]);
+	return flags;
+}
+
 static void hello_ok(struct vm *vm, struct peer *p, const struct vcma_hello *m, bool resumed)
 {
-	const struct backing_ops *ops = vm->pool->backing->ops;
+	const struct config_share *share = &vm->cfg->bank[0];
 	struct vcma_hello_reply r;
+	uint32_t flags;
 
+	p->capabilities = vcma_le32_to_cpu(m->capabilities) & VM_CAPABILITIES;
+	flags = pool_flags(vm, usable_banks(vm, p));
 	vcma_msg_reply(&r, sizeof(r), &m->hdr, VCMA_ST_OK);
 	r.version = vcma_cpu_to_le16(VCMA_BROKER_VERSION);
-	r.flags = vcma_cpu_to_le32((ops->contiguous ? VCMA_POOL_CONTIGUOUS : 0) |
-				   (ops->revocable ? VCMA_POOL_REVOCABLE : 0) |
-				   (resumed ? VCMA_HELLO_RESUMED : 0));
+	r.capabilities = vcma_cpu_to_le32(p->capabilities);
+	r.flags = vcma_cpu_to_le32(flags | (resumed ? VCMA_HELLO_RESUMED : 0));
+	if (p->capabilities & VCMA_CAP_BANKS)
+		r.banks = vcma_cpu_to_le32(vm->cfg->banks);
 	r.instance = vcma_cpu_to_le64(vm->server->instance);
 	r.granule_size = vcma_cpu_to_le64(BACKING_GRANULE);
-	r.chunk_size = vcma_cpu_to_le64(vm->pool->chunk_size);
+	r.chunk_size = vcma_cpu_to_le64(vm->bank[0]->chunk_size);
 	r.lease_max = vcma_cpu_to_le64(vm->lease_max);
-	r.guarantee = vcma_cpu_to_le64(vm->cfg->guarantee);
-	r.limit = vcma_cpu_to_le64(vm->cfg->limit);
+	r.guarantee = vcma_cpu_to_le64(share->guarantee);
+	r.limit = vcma_cpu_to_le64(share->limit);
 	vcma_name_set(r.vm, vm->cfg->name);
-	vcma_name_set(r.pool, vm->pool->name);
+	vcma_name_set(r.pool, vm->bank[0]->name);
 
 	vm->session = p;
 	vm->heard = now_ms();
@@ -70,7 +94,7 @@ static void hello_ok(struct vm *vm, struct peer *p, const struct vcma_hello *m, 
 	log_peer(&vm->rate, G_LOG_LEVEL_INFO, "%s: %s: %s (process %d, uid %d)%s", vm->cfg->name,
 		 resumed ? "resumed" : "connected", *m->name ? m->name : "a program",
 		 (int)p->conn->cred.pid, (int)p->conn->cred.uid,
-		 ops->contiguous ? "" : "; contiguity not guaranteed");
+		 flags & VCMA_POOL_CONTIGUOUS ? "" : "; contiguity not guaranteed");
 	/* The reply first, so that it comes before any event. */
 	conn_send(p->conn, &r, sizeof(r));
 	core_vm_connected(vm->server->core, vm->core, (uint32_t)p->conn->cred.pid, now_ms());
@@ -122,11 +146,23 @@ static void handle_lease(struct vm *vm, const struct vcma_lease_req *m)
 		.boundary = vcma_le64_to_cpu(m->boundary),
 		.max_addr = vcma_le64_to_cpu(m->max_addr),
 		.forbidden = vcma_le64_to_cpu(m->forbidden),
+		.bank = vcma_le32_to_cpu(m->bank),
 		.deadline_ms = vcma_le32_to_cpu(m->deadline_ms),
 	};
+	const struct request request = { .size = args.size, .bank = args.bank };
+	const struct refusal denied = { .request = request, .status = VCMA_ST_DENIED };
 
 	if (args.size < BACKING_GRANULE) {
 		conn_reply(c, &m->hdr, VCMA_ST_INVALID);
+		return;
+	}
+	if (args.bank && !(vm->session->capabilities & VCMA_CAP_BANKS)) {
+		conn_reply(c, &m->hdr, VCMA_ST_UNSUPPORTED);
+		return;
+	}
+	if (!core_vm_has_bank(vm->core, args.bank)) {
+		g_array_append_val(vm->refusals, denied);
+		conn_reply(c, &m->hdr, VCMA_ST_DENIED);
 		return;
 	}
 	if (g_hash_table_size(vm->requests) >= VCMA_REQUESTS_MAX) {
@@ -138,7 +174,7 @@ static void handle_lease(struct vm *vm, const struct vcma_lease_req *m)
 		return;
 	}
 	g_hash_table_insert(vm->requests, GUINT_TO_POINTER(sequence),
-			    g_memdup2(&args.size, sizeof(args.size)));
+			    g_memdup2(&request, sizeof(request)));
 	core_lease(vm->server->core, vm->core, sequence, &args, now_ms());
 }
 
@@ -225,9 +261,12 @@ void vm_message(void *opaque, struct conn *c, const struct vcma_hdr *msg, size_t
 
 void vm_refuse(struct vm *vm, uint32_t sequence, uint32_t status)
 {
-	const uint64_t *size = g_hash_table_lookup(vm->requests, GUINT_TO_POINTER(sequence));
-	struct refusal r = { .size = size ? *size : 0, .status = status };
+	const struct request *request = g_hash_table_lookup(vm->requests,
+							    GUINT_TO_POINTER(sequence));
+	struct refusal r = { .status = status };
 
+	if (request)
+		r.request = *request;
 	g_hash_table_remove(vm->requests, GUINT_TO_POINTER(sequence));
 	if (!vm->session)
 		return;

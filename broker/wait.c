@@ -36,7 +36,7 @@
  */
 struct wait {
 	struct list in_core;
-	struct core_vm *vm;
+	struct share *share;
 	uint32_t sequence;
 	uint64_t serial;
 	uint64_t deadline;
@@ -63,9 +63,9 @@ void wait_fini(struct core *core)
 	wait_init(core);
 }
 
-struct core_vm *wait_vm(const struct wait *wait)
+struct share *wait_share(const struct wait *wait)
 {
-	return wait->vm;
+	return wait->share;
 }
 
 struct wait *wait_from(const struct list *in_core)
@@ -96,8 +96,8 @@ void wait_reserve(struct core_granule *g)
 
 static void claim(struct wait *wait, const struct plan *plan)
 {
-	struct core_vm *vm = wait->vm;
-	struct core_pool *pool = vm->pool;
+	struct share *share = wait->share;
+	struct core_pool *pool = share->pool;
 	uint32_t i;
 
 	wait->first = plan->first;
@@ -112,12 +112,12 @@ static void claim(struct wait *wait, const struct plan *plan)
 		if (!wait->whole)
 			c->nr_claimed++;
 		else if (!c->claim)
-			chunk_claim(pool, c, wait, vm);
+			chunk_claim(pool, c, wait, share);
 		g->wait = wait;
 		if (g->state == GRANULE_CLEAN)
 			wait_reserve(g);
 		else if (g->state == GRANULE_DIRTY)
-			debt_hurry(vm->core, g);
+			debt_hurry(share->vm->core, g);
 		if (i + 1 == wait->first + wait->nr || chunk_of(g + 1) != c)
 			chunk_settle(pool, c);
 	}
@@ -125,8 +125,8 @@ static void claim(struct wait *wait, const struct plan *plan)
 
 static void unclaim(struct wait *wait)
 {
-	struct core_vm *vm = wait->vm;
-	struct core_pool *pool = vm->pool;
+	struct share *share = wait->share;
+	struct core_pool *pool = share->pool;
 	uint32_t i;
 
 	for (i = wait->first; i < wait->first + wait->nr; i++) {
@@ -136,7 +136,7 @@ static void unclaim(struct wait *wait)
 		if (!wait->whole)
 			c->nr_claimed--;
 		else if (c->claim)
-			chunk_unclaim(c, vm);
+			chunk_unclaim(c, share);
 		g->wait = NULL;
 		if (g->state == GRANULE_RESERVED)
 			granule_set_state(g, GRANULE_CLEAN);
@@ -154,61 +154,62 @@ static void end(struct wait *wait)
 {
 	unclaim(wait);
 	list_del(&wait->in_core);
-	wait->vm->nr_waiting--;
-	wait->vm->core->nr_waits--;
+	wait->share->nr_waiting--;
+	wait->share->vm->nr_waiting--;
+	wait->share->vm->core->nr_waits--;
 	free(wait);
 }
 
-static void refuse(struct wait *wait, uint32_t status, const struct core_vm *by)
+static void refuse(struct wait *wait, uint32_t status, const struct share *by)
 {
-	struct core_vm *vm = wait->vm;
-	struct core *core = vm->core;
+	struct share *share = wait->share;
+	struct core *core = share->vm->core;
 	uint32_t sequence = wait->sequence;
 	uint64_t size = wait->want.ext.size;
 
 	end(wait);
 	if (status != VCMA_ST_CANCELLED)
-		notify_refused(vm, size, status, by);
-	core->ops->refuse(core->opaque, vm, sequence, status);
+		notify_refused(share, size, status, by);
+	core->ops->refuse(core->opaque, share->vm, sequence, status);
 }
 
 static void grant(struct wait *wait, uint32_t first)
 {
-	struct core_vm *vm = wait->vm;
-	struct core *core = vm->core;
+	struct share *share = wait->share;
+	struct core *core = share->vm->core;
 	uint32_t sequence = wait->sequence;
 	struct core_lease *lease;
 
 	unclaim(wait);
-	lease = lease_new(vm, first, wait->want.granules);
+	lease = lease_new(share, first, wait->want.granules);
 	if (!lease) {
 		refuse(wait, VCMA_ST_INTERNAL, NULL);
 		return;
 	}
 	end(wait);
-	core->ops->grant(core->opaque, vm, sequence, lease);
+	core->ops->grant(core->opaque, share->vm, sequence, lease);
 }
 
 /* Ask for what is in the way; the rest of the time is for another try. */
 static int ask(struct wait *wait)
 {
-	uint64_t left = wait->deadline - wait->vm->core->now, ms = left / 2;
+	uint64_t left = wait->deadline - wait->share->vm->core->now, ms = left / 2;
 
 	if (ms < WAIT_RECLAIM_MS)
 		ms = left < WAIT_RECLAIM_MS ? left : WAIT_RECLAIM_MS;
-	return reclaim_run(wait->vm->pool, wait->first, wait->nr, (uint32_t)(ms ? ms : 1));
+	return reclaim_run(wait->share->pool, wait->first, wait->nr, (uint32_t)(ms ? ms : 1));
 }
 
 /* Chunks that are charged to the VM for this claim alone. */
 static uint32_t spare(const struct wait *wait)
 {
-	const struct core_pool *pool = wait->vm->pool;
+	const struct core_pool *pool = wait->share->pool;
 	uint32_t i, n = 0;
 
 	for (i = wait->first; wait->whole && i < wait->first + wait->nr; i += pool->per) {
 		const struct chunk *c = chunk_of(&pool->granule[i]);
 
-		n += c->user != wait->vm || c->nr[GRANULE_RESERVED] == pool->per;
+		n += c->user != wait->share || c->nr[GRANULE_RESERVED] == pool->per;
 	}
 	return n;
 }
@@ -220,17 +221,17 @@ static uint32_t spare(const struct wait *wait)
 static bool room_is_coming(const struct wait *wait)
 {
 	const struct want *want = &wait->want;
-	uint32_t per = wait->vm->pool->per;
+	uint32_t per = wait->share->pool->per;
 	int64_t room = 0;
 	struct list *l;
 
 	if (want->granules >= per || want->ext.align > want->ext.size ||
 	    want->ext.reach.highest != VCMA_NO_ADDR || want->ext.reach.forbidden)
 		return false;
-	for (l = wait->vm->core->waits.next; wait_from(l) != wait; l = l->next) {
+	for (l = wait->share->vm->core->waits.next; wait_from(l) != wait; l = l->next) {
 		const struct wait *older = wait_from(l);
 
-		if (older->vm != wait->vm || older->want.granules >= per)
+		if (older->share != wait->share || older->want.granules >= per)
 			continue;
 		if (older->nr && older->whole)
 			room += per - older->want.granules;
@@ -243,7 +244,7 @@ static bool room_is_coming(const struct wait *wait)
 /* Go on with @wait as far as it gets. */
 static void look_at(struct wait *wait)
 {
-	struct core_vm *vm = wait->vm;
+	struct share *share = wait->share;
 	struct plan plan;
 	uint32_t first;
 
@@ -251,13 +252,13 @@ static void look_at(struct wait *wait)
 		grant(wait, wait->lease_first);
 		return;
 	}
-	if (place_find(vm, &wait->want, spare(wait), &first)) {
+	if (place_find(share, &wait->want, spare(wait), &first)) {
 		grant(wait, first);
 		return;
 	}
 	if (wait->nr && !wait->disturbed)
 		return;
-	if (!wait->nr && wait->pause > vm->core->now) {
+	if (!wait->nr && wait->pause > share->vm->core->now) {
 		wait->recheck = wait->pause;
 		return;
 	}
@@ -265,9 +266,9 @@ static void look_at(struct wait *wait)
 	wait->recheck = UINT64_MAX;
 	if (room_is_coming(wait))
 		return;
-	plan_make(vm, &wait->want, wait->serial, &plan);
+	plan_make(share, &wait->want, wait->serial, &plan);
 	wait->recheck = plan.recheck;
-	wait->pause = vm->core->now + WAIT_PAUSE_MS * vm->nr_waiting;
+	wait->pause = share->vm->core->now + WAIT_PAUSE_MS * share->vm->nr_waiting;
 	if (plan.status != VCMA_ST_OK) {
 		refuse(wait, plan.status, plan.by);
 		return;
@@ -283,25 +284,29 @@ static void look_at(struct wait *wait)
 
 void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_args *args)
 {
+	struct share *share = args->bank < VCMA_BANKS_MAX ? vm->bank[args->bank] : NULL;
 	struct core *core = vm->core;
 	struct wait *wait;
 	struct list *l;
 	struct want want;
 	uint32_t status = VCMA_ST_OK;
 
-	if (want_init(&want, vm->pool, args))
+	/* What is wrong in one bank is wrong in all: their granules have one size. */
+	if (want_init(&want, (share ? share : vm->bank[0])->pool, args))
 		status = VCMA_ST_INVALID;
+	else if (!share)
+		status = VCMA_ST_DENIED;
 	else if (vm->nr_waiting >= VCMA_REQUESTS_MAX)
 		status = VCMA_ST_TOO_MANY;
 	list_for_each(l, &core->waits)
-		if (wait_from(l)->vm == vm && wait_from(l)->sequence == sequence)
+		if (wait_from(l)->share->vm == vm && wait_from(l)->sequence == sequence)
 			status = VCMA_ST_INVALID;
 	wait = status == VCMA_ST_OK ? calloc(1, sizeof(*wait)) : NULL;
 	if (!wait) {
 		core->ops->refuse(core->opaque, vm, sequence, status ? status : VCMA_ST_INTERNAL);
 		return;
 	}
-	wait->vm = vm;
+	wait->share = share;
 	wait->sequence = sequence;
 	wait->serial = ++core->serial;
 	wait->deadline = core->now + args->deadline_ms;
@@ -309,6 +314,7 @@ void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_arg
 	wait->want = want;
 	list_add(&core->waits, &wait->in_core);
 	core->nr_waits++;
+	share->nr_waiting++;
 	vm->nr_waiting++;
 	look_at(wait);
 }
@@ -320,7 +326,7 @@ int wait_cancel(struct core_vm *vm, uint32_t sequence)
 	list_for_each(l, &vm->core->waits) {
 		struct wait *wait = wait_from(l);
 
-		if (wait->vm == vm && wait->sequence == sequence) {
+		if (wait->share->vm == vm && wait->sequence == sequence) {
 			refuse(wait, VCMA_ST_CANCELLED, NULL);
 			return 0;
 		}
@@ -333,14 +339,14 @@ void wait_drop_vm(struct core_vm *vm)
 	struct list *l, *tmp;
 
 	list_for_each_safe(l, tmp, &vm->core->waits)
-		if (wait_from(l)->vm == vm)
+		if (wait_from(l)->share->vm == vm)
 			end(wait_from(l));
 }
 
 static bool may_go_on(const struct wait *wait)
 {
-	return wait->disturbed || (wait->nr && !wait->missing) || wait->vm->pool->look ||
-	       (!wait->nr && wait->recheck <= wait->vm->core->now);
+	return wait->disturbed || (wait->nr && !wait->missing) || wait->share->pool->look ||
+	       (!wait->nr && wait->recheck <= wait->share->vm->core->now);
 }
 
 /**

@@ -38,7 +38,7 @@ void wait_disturb(struct wait *wait);
 void wait_run(struct core *core);
 void wait_tick(struct core *core);
 uint64_t wait_next(const struct core *core);
-struct core_vm *wait_vm(const struct wait *wait);
+struct share *wait_share(const struct wait *wait);
 /* For core_check(): the claim of a wait and what is missing. */
 void wait_claim_of(const struct wait *wait, uint32_t *ret_first, uint32_t *ret_nr,
 		   uint32_t *ret_missing, bool *ret_whole);

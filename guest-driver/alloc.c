@@ -4,12 +4,14 @@
  *
  * DOC: Theory of operation
  *
- * What a client can reach is computed at each allocation, because drivers set
- * their masks late, and twice: min_not_zero(coherent_dma_mask, bus_dma_limit)
- * and the segment boundary (I5).  Windows are tried from the highest address
- * downwards (I6), each first for room in a lease that is there, then, if the
- * caller may wait, for a new lease.  When the host has said no for a reason that
- * holds for every window, lower ones are tried for room only.
+ * Each window that will do (choose.c) is asked first for room in a lease that is
+ * there, then, if the caller may wait, for a new lease.  When the host has said
+ * no for a reason that holds for every window, lower ones are tried for room
+ * only.
+ *
+ * Which zone the caller meant does not matter here: the DMA API strips GFP_DMA
+ * and GFP_DMA32 before it calls ops->alloc, and a device's masks alone decide
+ * what it reaches.
  *
  * Who may not wait is served from leases that are there, and if there is no room
  * a lease is asked for in the background, for the next one.
@@ -17,8 +19,7 @@
  * Refused because of what it has already, the guest gives its idle leases back
  * and asks again: many small leases may stand where one large one would fit.
  *
- * Behind an IOMMU the client's address is one that the IOMMU driver chooses,
- * so every window will do, and the range is mapped like a resource.
+ * Behind an IOMMU the range is mapped like a resource.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -29,7 +30,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "virtio_cma.h"
+#include "vcma_client.h"
 
 /* After a refusal small requests do not ask again for this long. */
 #define BACKOFF_MIN_MS 100
@@ -37,60 +38,6 @@
 
 /* Leases that were given back count until the host has dealt with them. */
 #define SETTLE_MS 1000
-
-static void want_init(struct vcma_want *want, struct vcma_client *c, size_t size)
-{
-	struct device *dev = c->dev;
-	u64 boundary = (u64)dma_get_seg_boundary(dev) + 1;
-
-	if (c->prev)
-		vcma_reach_init(&want->reach, 0, 0, 0, 0);
-	else
-		vcma_reach_init(&want->reach, dev->coherent_dma_mask, dev->bus_dma_limit,
-				boundary, 0);
-	want->bytes = PAGE_ALIGN(size);
-	want->pages = want->bytes >> PAGE_SHIFT;
-	want->align = PAGE_SIZE << get_order(size);
-}
-
-/*
- * A window as the client sees it.  A device may see memory elsewhere than the
- * CPU does; what is not in one piece for it is no window for it.
- */
-static bool window_span(struct vcma_client *c, const struct vcma_window *win,
-			struct vcma_span *ret)
-{
-	dma_addr_t first = win->base, last;
-
-	if (!c->prev) {
-		struct device *shadow = vcma_shadow(c);
-
-		first = phys_to_dma(shadow, win->base);
-		last = phys_to_dma(shadow, win->base + win->length - 1);
-		if (first == DMA_MAPPING_ERROR || last != first + win->length - 1)
-			return false;
-	}
-	ret->base = first;
-	ret->size = win->length;
-	return true;
-}
-
-static void choose(struct vcma_choice *choice, struct vcma_dev *vcma, struct vcma_client *c,
-		   const struct vcma_want *want)
-{
-	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
-	unsigned int idx[VIRTIO_CMA_WINDOWS_MAX], order[VIRTIO_CMA_WINDOWS_MAX];
-	unsigned int i, nr = 0;
-
-	for (i = 0; i < vcma->nr_windows; i++)
-		if (window_span(c, &vcma->win[i], &span[nr]))
-			idx[nr++] = i;
-	choice->nr = vcma_zone_order(span, nr, &want->reach, order);
-	for (i = 0; i < choice->nr; i++) {
-		choice->win[i] = &vcma->win[idx[order[i]]];
-		choice->span[i] = span[order[i]];
-	}
-}
 
 static void backoff_set(struct vcma_dev *vcma, unsigned long since)
 {
@@ -117,16 +64,14 @@ static bool backoff_active(struct vcma_dev *vcma)
 	return active;
 }
 
-static void note_refusal(struct vcma_dev *vcma, u64 size, u16 status)
+static void note_refusal(struct vcma_dev *vcma, u64 size, const char *why)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&vcma->lock, flags);
 	vcma->refused_size = size;
-	vcma->refused_status = status;
+	vcma->refused_why = why;
 	spin_unlock_irqrestore(&vcma->lock, flags);
-	pr_info_ratelimited("the host refuses a lease of %llu KiB: %s\n", size >> 10,
-			    vcma_status_str(status));
 }
 
 /* Would the host have more for us if we had less? */
@@ -147,15 +92,14 @@ static bool idle_may_help(int status)
  * host says "later" when an earlier lease at that place is not gone yet; the
  * next attempt is at another place.
  */
-static int plug_patiently(struct vcma_window *win, const struct vcma_span *span,
-			  const struct vcma_want *want, u64 size, unsigned long until,
-			  struct vcma_place *ret)
+static int plug_patiently(struct vcma_option *opt, const struct vcma_want *want, u64 size,
+			  unsigned long until, struct vcma_place *ret)
 {
 	unsigned int ms = 2;
 	int err;
 
 	for (;;) {
-		err = vcma_lease_plug(win, span, want, size, until, ret);
+		err = vcma_lease_plug(opt, want, size, until, ret);
 		if (err != VIRTIO_CMA_S_TRY_LATER ||
 		    time_after_eq(jiffies + msecs_to_jiffies(ms), until))
 			return err;
@@ -168,19 +112,20 @@ static int plug_patiently(struct vcma_window *win, const struct vcma_span *span,
  * A new lease in one window: first of the size that leases normally have, then
  * just large enough.  0 or as vcma_lease_plug().
  */
-static int plug(struct vcma_window *win, const struct vcma_span *span,
-		const struct vcma_want *want, unsigned long until, struct vcma_place *ret)
+static int plug(struct vcma_option *opt, const struct vcma_want *want, unsigned long until,
+		struct vcma_place *ret)
 {
-	struct vcma_dev *vcma = win->vcma;
-	u64 least = max_t(u64, roundup_pow_of_two(want->bytes), vcma->granule_size);
+	struct vcma_dev *vcma = opt->win->vcma;
+	u64 least = max_t(u64, roundup_pow_of_two(want->pages) << PAGE_SHIFT,
+			  vcma->granule_size);
 	u64 usual = max_t(u64, least, vcma->lease_size);
 	int err;
 
 	if (least > vcma->lease_max)
 		return -E2BIG;
-	err = plug_patiently(win, span, want, usual, until, ret);
+	err = plug_patiently(opt, want, usual, until, ret);
 	if (usual > least && (err == -ENOSPC || idle_may_help(err)))
-		err = plug_patiently(win, span, want, least, until, ret);
+		err = plug_patiently(opt, want, least, until, ret);
 	return err;
 }
 
@@ -188,21 +133,20 @@ static int plug(struct vcma_window *win, const struct vcma_span *span,
  * Each window in turn: room that is there, then a new lease if @ask.  0, or the
  * reason why there was no lease.
  */
-static int try_windows(struct vcma_dev *vcma, const struct vcma_choice *choice,
-		       const struct vcma_want *want, bool ask, unsigned long until,
-		       struct vcma_place *ret)
+static int try_windows(struct vcma_choice *choice, const struct vcma_want *want, bool ask,
+		       unsigned long until, struct vcma_place *ret)
 {
 	int reason = -ENOSPC;
 	unsigned int i;
 
 	for (i = 0; i < choice->nr; i++) {
-		struct vcma_window *win = choice->win[i];
+		struct vcma_option *opt = &choice->opt[i];
 
-		if (vcma_lease_warm(win, &choice->span[i], want, ret))
+		if (vcma_lease_warm(opt, want, ret))
 			return 0;
 		if (!ask)
 			continue;
-		reason = plug(win, &choice->span[i], want, until, ret);
+		reason = plug(opt, want, until, ret);
 		if (!reason)
 			return 0;
 		/* Other reasons than these hold in the next window, too. */
@@ -212,9 +156,24 @@ static int try_windows(struct vcma_dev *vcma, const struct vcma_choice *choice,
 	return reason;
 }
 
+/* Which of our reasons is it if the windows were tried in vain? */
+static enum vcma_reason reason_of(int err, const struct vcma_choice *choice)
+{
+	unsigned int i;
+
+	if (err == -E2BIG)
+		return VCMA_TOO_LARGE;
+	if (err != -ENOSPC)
+		return VCMA_HOST;
+	for (i = 0; i < choice->nr; i++)
+		if (choice->opt[i].refused)
+			return VCMA_RESERVED;
+	return VCMA_FULL;
+}
+
 /* Room in the windows, or new leases.  The caller may wait. */
-static bool place_waiting(struct vcma_dev *vcma, const struct vcma_choice *choice,
-			  const struct vcma_want *want, struct vcma_place *ret)
+static enum vcma_reason place_waiting(struct vcma_dev *vcma, struct vcma_choice *choice,
+				      const struct vcma_want *want, struct vcma_place *ret)
 {
 	unsigned long start = jiffies, settled;
 	unsigned long until = start + msecs_to_jiffies(vcma_deadline_ms());
@@ -226,24 +185,29 @@ static bool place_waiting(struct vcma_dev *vcma, const struct vcma_choice *choic
 	/* While we wait for the mutex somebody may get a lease with room for us. */
 	mutex_lock(&vcma->plug_mutex);
 	ask = time_before(jiffies, until) && !(small && backoff_active(vcma));
-	err = try_windows(vcma, choice, want, ask, until, ret);
+	err = try_windows(choice, want, ask, until, ret);
 
 	if (idle_may_help(err) && vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS)) {
 		settled = jiffies + msecs_to_jiffies(SETTLE_MS);
 		do {
 			msleep(ms);
 			ms = min(ms * 2, 100U);
-			err = try_windows(vcma, choice, want, true, until, ret);
+			err = try_windows(choice, want, true, until, ret);
 		} while (idle_may_help(err) && time_before(jiffies, settled));
 	}
 	if (err && ask) {
-		if (err > 0)
-			note_refusal(vcma, want->bytes, err);
-		if (small)
+		if (err > 0) {
+			note_refusal(vcma, want->bytes, vcma_status_str(err));
+			pr_info_ratelimited("the host refuses a lease of %llu KiB: %s\n",
+					    want->bytes >> 10, vcma_status_str(err));
+		}
+		if (small && err != -ENOSPC)
 			backoff_set(vcma, start);
 	}
 	mutex_unlock(&vcma->plug_mutex);
-	return !err;
+	if (!err)
+		return VCMA_SERVED;
+	return ask ? reason_of(err, choice) : VCMA_HOST;
 }
 
 /**
@@ -263,7 +227,7 @@ void vcma_refill_work(struct work_struct *work)
 	choice = vcma->refill_choice;
 	spin_unlock_irqrestore(&vcma->lock, flags);
 
-	if (place_waiting(vcma, &choice, &want, &at))
+	if (place_waiting(vcma, &choice, &want, &at) == VCMA_SERVED)
 		vcma_lease_give(at.lease, at.first, want.pages);
 }
 
@@ -282,29 +246,47 @@ static void refill(struct vcma_dev *vcma, const struct vcma_choice *choice,
 	spin_unlock_irqrestore(&vcma->lock, flags);
 }
 
-static bool place(struct vcma_dev *vcma, const struct vcma_choice *choice,
-		  const struct vcma_want *want, gfp_t gfp, struct vcma_place *ret)
+/* Takes room for @want in one of the windows of @choice, the best first. */
+static enum vcma_reason place(struct vcma_dev *vcma, struct vcma_choice *choice,
+			      const struct vcma_want *want, gfp_t gfp, struct vcma_place *ret)
 {
-	unsigned int i, nr = choice->nr, noio;
-	bool placed;
+	bool wait = gfpflags_allow_blocking(gfp);
+	enum vcma_reason reason;
+	unsigned int i, noio, spared = 0;
 
-	/* Who may wait tries the highest window first in every way (I6). */
-	if (gfpflags_allow_blocking(gfp))
-		nr = min(nr, 1U);
-	for (i = 0; i < nr; i++)
-		if (vcma_lease_warm(choice->win[i], &choice->span[i], want, ret))
-			return true;
-	if (!nr)
-		return false;
-	if (!gfpflags_allow_blocking(gfp)) {
+	/* Who may wait tries the best window in every way before the next one (I6). */
+	for (i = 0; i < (wait ? 1 : choice->nr); i++) {
+		if (vcma_lease_warm(&choice->opt[i], want, ret))
+			return VCMA_SERVED;
+		spared += choice->opt[i].refused;
+	}
+	if (!wait && spared == choice->nr)
+		return VCMA_RESERVED;
+	if (!wait) {
 		refill(vcma, choice, want);
-		return false;
+		return VCMA_NOT_WARM;
 	}
 
 	noio = memalloc_noio_save();
-	placed = place_waiting(vcma, choice, want, ret);
+	reason = place_waiting(vcma, choice, want, ret);
 	memalloc_noio_restore(noio);
-	return placed;
+	return reason;
+}
+
+/* The windows' counters: who has served it, and which reserves it has met on the way. */
+static void count(struct vcma_dev *vcma, const struct vcma_choice *choice,
+		  struct vcma_window *served)
+{
+	unsigned long flags;
+	unsigned int i;
+
+	spin_lock_irqsave(&vcma->lock, flags);
+	for (i = 0; i < choice->nr; i++)
+		if (choice->opt[i].refused && choice->opt[i].win != served)
+			choice->opt[i].win->reserve_refused++;
+	if (served)
+		served->allocs++;
+	spin_unlock_irqrestore(&vcma->lock, flags);
 }
 
 static void range_insert(struct vcma_client *c, struct vcma_range *range)
@@ -373,19 +355,22 @@ static bool range_map(struct vcma_client *c, struct vcma_range *range,
  * @c: for whom
  * @size: bytes
  * @gfp: whether it may wait
+ * @attrs: DMA_ATTR_*
  *
  * Return: the range, all zero; or NULL.
  */
-struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp)
+struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp,
+				    unsigned long attrs)
 {
 	struct vcma_choice choice;
+	enum vcma_reason reason;
 	struct vcma_range *range;
 	struct vcma_place at;
 	struct vcma_want want;
 	struct vcma_dev *vcma;
 	u64 offset;
 
-	if (!size || size > SIZE_MAX / 2 || !c->dev->coherent_dma_mask)
+	if (!size || size > SIZE_MAX / 2 || !c->dev->coherent_dma_mask || c->barred)
 		return NULL;
 	vcma = vcma_get_live();
 	if (!vcma)
@@ -394,10 +379,18 @@ struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gf
 	if (!range)
 		goto out_put;
 
-	want_init(&want, c, size);
-	choose(&choice, vcma, c, &want);
-	if (!place(vcma, &choice, &want, gfp, &at))
+	vcma_want_init(&want, c, size);
+	reason = vcma_choose(&choice, vcma, c, &want);
+	if (reason == VCMA_SERVED)
+		reason = place(vcma, &choice, &want, gfp, &at);
+	if (reason != VCMA_SERVED) {
+		count(vcma, &choice, NULL);
+		if (reason != VCMA_HOST)
+			note_refusal(vcma, want.bytes, vcma_reason_str(reason));
+		if (!(gfp & __GFP_NOWARN) && !(attrs & DMA_ATTR_NO_WARN))
+			vcma_explain(c, vcma, &want, reason);
 		goto out_free;
+	}
 
 	offset = at.lease->offset + ((u64)at.first << PAGE_SHIFT);
 	range->lease = at.lease;
@@ -412,6 +405,7 @@ struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gf
 		memset(range->vaddr + ((at.zero_from - at.first) << PAGE_SHIFT), 0,
 		       (at.zero_end - at.zero_from) << PAGE_SHIFT);
 	range_insert(c, range);
+	count(vcma, &choice, at.lease->win);
 	atomic64_inc(&vcma->allocs);
 	return range;
 

@@ -185,10 +185,21 @@ void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned lon
 	spin_unlock_irqrestore(&vcma->lock, flags);
 }
 
+/* Does @want leave the reserve of the window alone (I6)?  Under vcma->lock. */
+static bool reserve_kept(struct vcma_option *opt, const struct vcma_want *want)
+{
+	u64 unused = opt->win->length - opt->win->range_bytes;
+
+	if (opt->reserve && (unused < opt->reserve || unused - opt->reserve < want->bytes))
+		opt->refused = true;
+	else
+		opt->refused = false;
+	return !opt->refused;
+}
+
 /**
  * vcma_lease_warm() - take a range in a lease that is there
- * @win: the window
- * @span: the window as the client sees it
+ * @opt: the window
  * @want: what is needed
  * @ret: where it was taken
  *
@@ -199,16 +210,17 @@ void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned lon
  *
  * Return: true if there was room.
  */
-bool vcma_lease_warm(struct vcma_window *win, const struct vcma_span *span,
-		     const struct vcma_want *want, struct vcma_place *ret)
+bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
+		     struct vcma_place *ret)
 {
+	struct vcma_window *win = opt->win;
 	struct vcma_dev *vcma = win->vcma;
 	struct vcma_lease *lease, *best = NULL;
 	unsigned long flags;
 	long first, best_first = -1;
 
 	spin_lock_irqsave(&vcma->lock, flags);
-	if (!vcma->ready)
+	if (!vcma->ready || !reserve_kept(opt, want))
 		goto out_unlock;
 	list_for_each_entry(lease, &win->leases, node) {
 		if (lease->state != VCMA_LEASE_READY)
@@ -216,7 +228,7 @@ bool vcma_lease_warm(struct vcma_window *win, const struct vcma_span *span,
 		if (best && (!best->nr_ranges < !lease->nr_ranges ||
 			     (!best->nr_ranges == !lease->nr_ranges && best->size <= lease->size)))
 			continue;
-		first = lease_fit(lease, span->base + lease->offset, want);
+		first = lease_fit(lease, opt->span.base + lease->offset, want);
 		if (first < 0)
 			continue;
 		best = lease;
@@ -301,9 +313,10 @@ static void plug_complete(struct vcma_call *call)
 }
 
 /* Chooses a place for @lease and enters it there, with a range for @want. */
-static int lease_place(struct vcma_lease *lease, const struct vcma_span *span,
+static int lease_place(struct vcma_lease *lease, struct vcma_option *opt,
 		       const struct vcma_want *want, struct vcma_place *ret)
 {
+	const struct vcma_span *span = &opt->span;
 	struct vcma_window *win = lease->win;
 	struct vcma_dev *vcma = win->vcma;
 	unsigned long flags;
@@ -313,6 +326,10 @@ static int lease_place(struct vcma_lease *lease, const struct vcma_span *span,
 	spin_lock_irqsave(&vcma->lock, flags);
 	if (!vcma->ready) {
 		err = -ENODEV;
+		goto out_unlock;
+	}
+	if (!reserve_kept(opt, want)) {
+		err = -ENOSPC;
 		goto out_unlock;
 	}
 	offset = window_room(win, span, want, lease->size, win->rotor);
@@ -332,8 +349,7 @@ out_unlock:
 
 /**
  * vcma_lease_plug() - ask for a new lease, and take a range in it
- * @win: the window
- * @span: the window as the client sees it
+ * @opt: the window
  * @want: what the range needs
  * @size: of the lease: a power of two, not less than @want
  * @until: in jiffies: how long the host may wait for memory
@@ -342,13 +358,13 @@ out_unlock:
  * Context: may sleep; vcma->plug_mutex is held.
  *
  * Return: 0; VIRTIO_CMA_S_* (positive) if the host said no; -ENOSPC if the
- * window has no room; -ETIMEDOUT without an answer in time (what comes later
+ * window has no room, or no more than its reserve; -ETIMEDOUT without an answer in time (what comes later
  * becomes an idle lease); -ENODEV, -EAGAIN, -ENOMEM, -EPROTO.
  */
-int vcma_lease_plug(struct vcma_window *win, const struct vcma_span *span,
-		    const struct vcma_want *want, u64 size, unsigned long until,
-		    struct vcma_place *ret)
+int vcma_lease_plug(struct vcma_option *opt, const struct vcma_want *want, u64 size,
+		    unsigned long until, struct vcma_place *ret)
 {
+	struct vcma_window *win = opt->win;
 	struct vcma_dev *vcma = win->vcma;
 	unsigned long now = jiffies, flags;
 	struct vcma_lease *lease;
@@ -367,7 +383,7 @@ int vcma_lease_plug(struct vcma_window *win, const struct vcma_span *span,
 		err = -ENOMEM;
 		goto out_free;
 	}
-	err = lease_place(lease, span, want, ret);
+	err = lease_place(lease, opt, want, ret);
 	if (err)
 		goto out_free;
 

@@ -11,7 +11,7 @@
 #include <linux/module.h>
 #include <linux/virtio_config.h>
 
-#include "virtio_cma.h"
+#include "vcma_client.h"
 
 bool vcma_strict;
 module_param_named(strict, vcma_strict, bool, 0644);
@@ -143,7 +143,7 @@ static int read_config(struct vcma_dev *vcma)
 	}
 	vcma->nr_windows = nr;
 
-	if (!is_power_of_2(vcma->granule_size) || vcma->granule_size < PAGE_SIZE ||
+	if (hweight64(vcma->granule_size) != 1 || vcma->granule_size < PAGE_SIZE ||
 	    vcma->lease_max < vcma->granule_size) {
 		dev_err(&vdev->dev,
 			"the device's sizes make no sense: granule %#llx, largest lease %#llx\n",
@@ -151,8 +151,8 @@ static int read_config(struct vcma_dev *vcma)
 		return -EINVAL;
 	}
 	/* A lease is a power of two from a granule to the largest. */
-	vcma->lease_max = rounddown_pow_of_two(vcma->lease_max);
-	if (!is_power_of_2(vcma->lease_size))
+	vcma->lease_max = 1ULL << ilog2(vcma->lease_max);
+	if (hweight64(vcma->lease_size) != 1)
 		vcma->lease_size = vcma->granule_size;
 	vcma->lease_size = clamp(vcma->lease_size, vcma->granule_size, vcma->lease_max);
 	return 0;

@@ -14,7 +14,8 @@
  * streaming operation is done for the client's shadow: a struct device of our
  * own, never registered, without ops, that reaches what the client reaches.
  * Masks, bus limit, parameters and translation are copied before each use,
- * because drivers set masks late, and twice.  The addresses that result mean
+ * because drivers set masks late, and twice.  Coherence is settled before the
+ * driver probes.  The addresses that result mean
  * the same for the client, and bounce buffers are of the same pool.
  *
  * There is no struct page for memory in a window.  So dma_get_sgtable() fails
@@ -26,7 +27,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "virtio_cma.h"
+#include "vcma_client.h"
 
 static struct vcma_client *to_client(struct device *dev)
 {
@@ -90,13 +91,13 @@ static void *vcma_op_alloc(struct device *dev, size_t size, dma_addr_t *handle, 
 	struct vcma_range *range;
 	void *vaddr = NULL;
 
-	range = vcma_range_alloc(c, size, gfp);
+	range = vcma_range_alloc(c, size, gfp, attrs);
 	if (range) {
 		*handle = range->dma;
 		return range->vaddr;
 	}
 
-	if (!READ_ONCE(vcma_strict)) {
+	if (!READ_ONCE(vcma_strict) && !vcma_client_has_needs(c)) {
 		if (!c->prev)
 			vaddr = dma_alloc_attrs(vcma_shadow(c), size, handle, gfp, attrs);
 		else if (c->prev->alloc)
@@ -281,6 +282,11 @@ static int shadow_new(struct vcma_client *c)
 	device_initialize(shadow);
 	shadow->release = shadow_release;
 	set_dev_node(shadow, dev_to_node(c->dev));
+#if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+	shadow->dma_coherent = c->dev->dma_coherent;
+#endif
 	err = dev_set_name(shadow, "vcma-shadow-%s", dev_name(c->dev));
 	if (err) {
 		put_device(shadow);

@@ -6,13 +6,14 @@
  *
  * A client is a PCI device whose coherent DMA memory comes from vcma.  Its
  * dma_map_ops are ours from before its driver probes until it is unbound
- * (attach.c, ops.c).  An allocation becomes a range: whole pages inside a
- * lease (alloc.c).  A lease is memory that the host has put in a window, and
- * a window is a part of a BAR of the virtio-cma device (lease.c, window.c).
- * Leases come by PLUG and go by UNPLUG requests (req.c).  An idle lease, one
- * without a range, stays warm until the host asks for it (event.c), until the
- * administrator gives it back (sysfs.c), or until it stands in the way of a
- * larger one.
+ * (match.c, attach.c, ops.c; vcma_client.h has its structs).  An allocation
+ * becomes a range: whole pages inside a lease (alloc.c), in one of the windows
+ * that will do for it (choose.c).  A lease is memory that the host has put in
+ * a window, and a window is a part of a BAR of the virtio-cma device (lease.c,
+ * window.c).  Leases come by PLUG and go by UNPLUG requests (req.c).  An idle
+ * lease, one without a range, stays warm until the host asks for it (event.c),
+ * until the administrator gives it back (sysfs.c), or until it stands in the
+ * way of a larger one.
  *
  * Contexts: alloc may be called in atomic context, and is then served from
  * warm leases only.  free may be called in any context but NMI.  Requests are
@@ -100,7 +101,7 @@ struct vcma_lease {
 };
 
 /* A window's sysfs directory. */
-#define VCMA_WINDOW_ATTRS 6
+#define VCMA_WINDOW_ATTRS 11
 
 struct vcma_window_attr {
 	struct device_attribute attr;
@@ -112,6 +113,7 @@ struct vcma_window_attr {
  * @vcma: its device
  * @id: what requests call it
  * @zone: what the device calls its zone; says nothing about where it is
+ * @bank: of memory behind it; 0: none in particular
  * @bar: number of the BAR
  * @base: guest-physical address; decides who can use it
  * @length: bytes
@@ -122,6 +124,9 @@ struct vcma_window_attr {
  * @nr_leases: leases in @leases
  * @lease_bytes: their size
  * @range_bytes: size of the ranges in them
+ * @allocs: allocations that it has served
+ * @reserve_refused: allocations that went elsewhere, or failed, because of what
+ *	they have to leave free in it (I6)
  * @attrs: sysfs
  * @attr_list: sysfs
  * @group: sysfs
@@ -131,6 +136,7 @@ struct vcma_window {
 	struct vcma_dev *vcma;
 	u32 id;
 	u16 zone;
+	u16 bank;
 	unsigned int bar;
 	phys_addr_t base;
 	u64 length;
@@ -142,6 +148,8 @@ struct vcma_window {
 	unsigned int nr_leases;
 	u64 lease_bytes;
 	u64 range_bytes;
+	u64 allocs;
+	u64 reserve_refused;
 
 	struct vcma_window_attr attrs[VCMA_WINDOW_ATTRS];
 	struct attribute *attr_list[VCMA_WINDOW_ATTRS + 1];
@@ -165,15 +173,50 @@ struct vcma_want {
 };
 
 /**
- * struct vcma_choice - the windows that a client can use
+ * struct vcma_option - a window that may serve an allocation
+ * @win: the window
+ * @span: the window as the client sees it
+ * @reserve: bytes that the allocation has to leave free in it (I6)
+ * @refused: the reserve stood in the way
+ */
+struct vcma_option {
+	struct vcma_window *win;
+	struct vcma_span span;
+	u64 reserve;
+	bool refused;
+};
+
+/**
+ * struct vcma_choice - the windows that may serve an allocation
  * @nr: how many
- * @win: those, the highest first
- * @span: each as the client sees it
+ * @opt: those, in the order in which they are tried
  */
 struct vcma_choice {
 	unsigned int nr;
-	struct vcma_window *win[VIRTIO_CMA_WINDOWS_MAX];
-	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
+	struct vcma_option opt[VIRTIO_CMA_WINDOWS_MAX];
+};
+
+/**
+ * enum vcma_reason - why an allocation got nothing from vcma
+ * @VCMA_SERVED: it got something
+ * @VCMA_NO_WINDOW: the client reaches no window of its bank
+ * @VCMA_TOO_LARGE: no window, or no lease, can have that size where the client
+ *	needs it
+ * @VCMA_RESERVED: what is left of the windows is for those who can go nowhere else
+ * @VCMA_FULL: the windows have no place
+ * @VCMA_NOT_WARM: the caller cannot wait for a lease, and those there have no room
+ * @VCMA_HOST: the host said no, or nothing
+ * @VCMA_NR_REASONS: how many
+ */
+enum vcma_reason {
+	VCMA_SERVED,
+	VCMA_NO_WINDOW,
+	VCMA_TOO_LARGE,
+	VCMA_RESERVED,
+	VCMA_FULL,
+	VCMA_NOT_WARM,
+	VCMA_HOST,
+	VCMA_NR_REASONS
 };
 
 /**
@@ -198,8 +241,8 @@ struct vcma_choice {
  * @nr_ranges: ranges in all leases
  * @plugs: leases that the host has given
  * @reclaimed_bytes: what it has got back
- * @refused_size: of the latest allocation that it had no lease for
- * @refused_status: and why; VIRTIO_CMA_S_OK: there was none
+ * @refused_size: of the latest allocation that got nothing
+ * @refused_why: and the reason, a constant; NULL: there was none
  * @backoff: a refusal is fresh: no new leases for small requests
  * @backoff_until: in jiffies
  * @allocs: of all clients, served
@@ -240,7 +283,7 @@ struct vcma_dev {
 	u64 plugs;
 	u64 reclaimed_bytes;
 	u64 refused_size;
-	u16 refused_status;
+	const char *refused_why;
 	bool backoff;
 	unsigned long backoff_until;
 	struct work_struct refill_work;
@@ -261,67 +304,6 @@ struct vcma_dev {
 	struct virtqueue *event_vq;
 	struct work_struct event_work;
 	struct virtio_cma_event *events;
-};
-
-/**
- * struct vcma_client - a device whose coherent memory comes from vcma
- * @node: in the list of clients, attach.c
- * @dev: the device; holds a reference
- * @own_ops: dev->dma_ops as it was, to be put back
- * @prev: ops that the device had, its own or its architecture's; or NULL
- * @ops: ours, one set a client: where @prev has no function there is none
- * @shadow: for clients without @prev: a device that never was registered, with
- *	the client's masks and no ops, so that the kernel maps directly for it
- * @shadow_mask: the shadow's streaming mask
- * @leaving: its driver is gone; detach it when its last range is freed
- * @swept: generation of the sweep that has looked at it
- * @lock: protects @ranges and the counters below it.  Taken in any context;
- *	nobody holding it may wait or take another lock.
- * @ranges: by address
- * @nr_ranges: how many
- * @range_bytes: and how large
- * @allocs: allocations served
- * @fallbacks: served by the kernel's own allocator
- * @failures: not served at all
- */
-struct vcma_client {
-	struct list_head node;
-	struct device *dev;
-	const struct dma_map_ops *own_ops;
-	const struct dma_map_ops *prev;
-	struct dma_map_ops ops;		/* not const: a set for each client */
-	struct device *shadow;
-	u64 shadow_mask;
-	bool leaving;
-	unsigned int swept;
-
-	spinlock_t lock;		/* of the ranges */
-	struct rb_root ranges;
-	unsigned int nr_ranges;
-	u64 range_bytes;
-	u64 allocs;
-	u64 fallbacks;
-	u64 failures;
-};
-
-/**
- * struct vcma_range - what a client has allocated
- * @node: in client->ranges
- * @lease: where it is; not freed while the range exists
- * @first: its first page in the lease
- * @pages: how many
- * @vaddr: for the CPU
- * @phys: guest-physical address
- * @dma: for the device
- */
-struct vcma_range {
-	struct rb_node node;
-	struct vcma_lease *lease;
-	unsigned long first;
-	unsigned long pages;
-	void *vaddr;
-	phys_addr_t phys;
-	dma_addr_t dma;
 };
 
 /**
@@ -399,12 +381,15 @@ void vcma_windows_fini(struct vcma_dev *vcma);
 struct vcma_window *vcma_window_find(struct vcma_dev *vcma, u32 id);
 const char *vcma_window_zone(const struct vcma_window *win);
 
+/* choose.c; more in vcma_client.h */
+u64 vcma_window_reserve(const struct vcma_window *win);
+const char *vcma_reason_str(enum vcma_reason reason);
+
 /* lease.c */
-int vcma_lease_plug(struct vcma_window *win, const struct vcma_span *span,
-		    const struct vcma_want *want, u64 size, unsigned long until,
-		    struct vcma_place *ret);
-bool vcma_lease_warm(struct vcma_window *win, const struct vcma_span *span,
-		     const struct vcma_want *want, struct vcma_place *ret);
+int vcma_lease_plug(struct vcma_option *opt, const struct vcma_want *want, u64 size,
+		    unsigned long until, struct vcma_place *ret);
+bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
+		     struct vcma_place *ret);
 void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages);
 unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_range *range,
 				unsigned int nr, unsigned int ms);
@@ -413,21 +398,6 @@ void vcma_lease_forget_all(struct vcma_window *win);
 
 /* alloc.c */
 void vcma_refill_work(struct work_struct *work);
-struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp);
-struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
-bool vcma_range_free(struct vcma_client *c, const void *vaddr);
-
-/* ops.c */
-int vcma_ops_init(struct vcma_client *c);
-void vcma_ops_fini(struct vcma_client *c);
-struct device *vcma_shadow(struct vcma_client *c);
-
-/* attach.c */
-int vcma_clients_parse(void);
-int vcma_attach_init(void);
-void vcma_attach_fini(void);
-void vcma_client_idle(void);
-ssize_t vcma_clients_show(char *buf);
 
 /* sysfs.c */
 extern const struct attribute_group *vcma_groups[];

@@ -25,10 +25,12 @@
 
 #include <linux/io.h>
 #include <linux/ioport.h>
+#include <linux/mm.h>
 #include <linux/sizes.h>
 #include <linux/virtio_config.h>
 
 #include "virtio_cma.h"
+#include "zone_map.h"
 
 /* Checks what the device says about a window, and claims its BAR. */
 static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned int i)
@@ -44,6 +46,7 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
 	win->vcma = vcma;
 	win->id = le32_to_cpu(w.id);
 	win->zone = le16_to_cpu(w.zone);
+	win->bank = le16_to_cpu(w.bank);
 	win->length = le64_to_cpu(w.length);
 	INIT_LIST_HEAD(&win->leases);
 	bar = le32_to_cpu(w.bar);
@@ -53,9 +56,9 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
 		pr_err("window %u of %u is called 0\n", i + 1, vcma->nr_windows);
 		return -EINVAL;
 	}
-	if (le32_to_cpu(w.flags) || le16_to_cpu(w.bank)) {
-		pr_err("window %u: flags %#x, bank %u: this driver knows neither\n",
-		       win->id, le32_to_cpu(w.flags), le16_to_cpu(w.bank));
+	if (le32_to_cpu(w.flags)) {
+		pr_err("window %u: flags %#x are not known to this driver\n",
+		       win->id, le32_to_cpu(w.flags));
 		return -EINVAL;
 	}
 	if (bar >= PCI_STD_NUM_BARS || !(pci_resource_flags(vcma->pdev, bar) & IORESOURCE_MEM) ||
@@ -172,19 +175,52 @@ struct vcma_window *vcma_window_find(struct vcma_dev *vcma, u32 id)
 	return NULL;
 }
 
+/*
+ * The last address of the kernel's DMA zone.  Where the next zone begins says it
+ * if there is memory on both sides; else it is what the architecture has by
+ * default: 16 MiB for ISA devices on x86, 32 bits on arm64, and all low memory
+ * where there is no such platform device as would need less (rule 2).
+ */
+static u64 dma_zone_highest(void)
+{
+	u64 highest = ~0ULL;
+#ifdef CONFIG_ZONE_DMA
+	unsigned int nid, i;
+
+	if (IS_ENABLED(CONFIG_X86))
+		return SZ_16M - 1;
+	if (IS_ENABLED(CONFIG_ARM64))
+		highest = U32_MAX;
+	for_each_online_node(nid) {
+		const struct zone *zones = NODE_DATA(nid)->node_zones;
+
+		for (i = ZONE_DMA + 1; i < MAX_NR_ZONES; i++)
+			if (i != ZONE_MOVABLE && zones[i].spanned_pages)
+				highest = min(highest, PFN_PHYS((u64)zones[i].zone_start_pfn) - 1);
+	}
+#endif
+	return highest;
+}
+
 /**
  * vcma_window_zone() - the zone that a window really is in
  * @win: the window
  *
- * Return: what this kernel would call it.
+ * Return: what this kernel calls it, as in /proc/zoneinfo: that of the lowest one
+ * whose limit the whole window keeps.
  */
 const char *vcma_window_zone(const struct vcma_window *win)
 {
-	u64 end = win->base + win->length;
+	const struct vcma_zone_rules rules = {
+		.dma = IS_ENABLED(CONFIG_ZONE_DMA),
+		.dma32 = IS_ENABLED(CONFIG_ZONE_DMA32),
+		.highmem = IS_ENABLED(CONFIG_HIGHMEM),
+		.dma_highest = dma_zone_highest(),
+		.dma32_highest = U32_MAX,
+		.low_highest = IS_ENABLED(CONFIG_64BIT) ? ~0ULL : __pa(high_memory - 1),
+	};
+	struct vcma_zone_map map;
 
-	if (end <= SZ_16M)
-		return "DMA";
-	if (end <= SZ_4G)
-		return "DMA32";
-	return "NORMAL";
+	vcma_zone_map_fill(&map, &rules, NULL, 0);
+	return vcma_zone_name(vcma_zone_of(&map, win->base + win->length - 1));
 }

@@ -244,6 +244,7 @@ int vcma_client_adopt_fd(struct vcma_client *c, int fd, const char *name, uint64
 	vcma_msg_init(&hello, sizeof(hello), VCMA_MSG_HELLO);
 	hello.version_min = vcma_cpu_to_le16(VCMA_BROKER_VERSION);
 	hello.version_max = vcma_cpu_to_le16(VCMA_BROKER_VERSION);
+	hello.capabilities = vcma_cpu_to_le32(CLIENT_CAPABILITIES);
 	hello.instance = vcma_cpu_to_le64(instance);
 
 	if (c->state != CLIENT_CLOSED)

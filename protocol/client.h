@@ -45,8 +45,9 @@ struct vcma_client_info {
 	uint32_t capabilities;
 	uint32_t flags;		/* VCMA_POOL_*, VCMA_HELLO_RESUMED */
 	uint64_t instance;
+	uint32_t banks;		/* bit n: a lease may be of bank n; bit 0 is always set, if vm is */
 	uint64_t granule_size, chunk_size, lease_max;
-	uint64_t guarantee, limit;
+	uint64_t guarantee, limit;	/* these and pool: of bank 0 */
 	char vm[VCMA_NAME_MAX];
 	char pool[VCMA_NAME_MAX];
 };
@@ -120,7 +121,7 @@ struct vcma_client_lease_args {
 	uint64_t alignment, boundary;	/* 0: none */
 	uint64_t max_addr;		/* ~0: any */
 	uint64_t forbidden;
-	uint32_t bank;
+	uint32_t bank;			/* without VCMA_CAP_BANKS 0, else: -EINVAL */
 	uint32_t deadline_ms;
 };
 

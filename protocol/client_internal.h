@@ -12,6 +12,9 @@
 /* Messages that wait for room in the socket: all requests, and answers to events. */
 #define CLIENT_QUEUE_MAX (VCMA_REQUESTS_MAX + 128)
 
+/* What HELLO offers. */
+#define CLIENT_CAPABILITIES VCMA_CAP_BANKS
+
 enum client_state {
 	/* No socket.  Operations: connect, adopt_fd. */
 	CLIENT_CLOSED,

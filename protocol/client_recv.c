@@ -53,13 +53,16 @@ static int handle_hello_reply(struct vcma_client *c, uint32_t *ret_status)
 		*ret_status = status;
 		return -EACCES;
 	}
-	/* No capability was offered. */
-	if (vcma_le32_to_cpu(m->capabilities))
+	/* What was not offered [B-22]. */
+	if (vcma_le32_to_cpu(m->capabilities) & ~CLIENT_CAPABILITIES)
 		return -EPROTO;
 
 	info->capabilities = vcma_le32_to_cpu(m->capabilities);
 	info->flags = vcma_le32_to_cpu(m->flags);
 	info->instance = vcma_le64_to_cpu(m->instance);
+	info->banks = vcma_le32_to_cpu(m->banks);
+	if (m->vm[0])
+		info->banks |= 1;	/* also of a broker that knows no others */
 	info->granule_size = vcma_le64_to_cpu(m->granule_size);
 	info->chunk_size = vcma_le64_to_cpu(m->chunk_size);
 	info->lease_max = vcma_le64_to_cpu(m->lease_max);

@@ -50,6 +50,9 @@ int vcma_client_lease(struct vcma_client *c, const struct vcma_client_lease_args
 
 	if (!fn)
 		return -EINVAL;
+	/* [B-22]; whether there is such a bank, the broker says. */
+	if (args->bank && c->state == CLIENT_UP && !(c->info.capabilities & VCMA_CAP_BANKS))
+		return -EINVAL;
 	ret = start_request(c, &msg.hdr, (uint64_t)args->deadline_ms + VCMA_CLIENT_GRACE_MS,
 			    &req);
 	if (ret < 0)

@@ -51,7 +51,7 @@ VCMA_AT(struct vcma_hello_reply, version, 24);
 VCMA_AT(struct vcma_hello_reply, reserved, 26);
 VCMA_AT(struct vcma_hello_reply, capabilities, 28);
 VCMA_AT(struct vcma_hello_reply, flags, 32);
-VCMA_AT(struct vcma_hello_reply, reserved2, 36);
+VCMA_AT(struct vcma_hello_reply, banks, 36);
 VCMA_AT(struct vcma_hello_reply, instance, 40);
 VCMA_AT(struct vcma_hello_reply, granule_size, 48);
 VCMA_AT(struct vcma_hello_reply, chunk_size, 56);
@@ -181,7 +181,7 @@ VCMA_AT(struct vcma_op_vm, nr_waiting, 132);
 VCMA_AT(struct vcma_op_vm, reclaimed, 136);
 VCMA_AT(struct vcma_op_vm, refused_size, 144);
 VCMA_AT(struct vcma_op_vm, refused_status, 152);
-VCMA_AT(struct vcma_op_vm, reserved, 156);
+VCMA_AT(struct vcma_op_vm, bank, 156);
 VCMA_AT(struct vcma_op_vm, refused_by, 160);
 
 VCMA_SIZE(struct vcma_op_lease, 104);
@@ -192,6 +192,7 @@ VCMA_AT(struct vcma_op_lease, pfn, 72);
 VCMA_AT(struct vcma_op_lease, size, 80);
 VCMA_AT(struct vcma_op_lease, state, 88);
 VCMA_AT(struct vcma_op_lease, guaranteed, 92);
+VCMA_AT(struct vcma_op_lease, bank, 94);
 VCMA_AT(struct vcma_op_lease, age_ms, 96);
 
 VCMA_SIZE(struct vcma_op_reclaim, 72);

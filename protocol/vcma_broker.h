@@ -29,7 +29,7 @@
 #define VCMA_BROKER_MAGIC	0x414d4356u /* "VCMA" as bytes on the wire */
 #define VCMA_BROKER_VERSION	1
 
-/* Limits, the same for every peer [B-1] [B-27] [B-46]. */
+/* Limits, the same for every peer [B-1] [B-27] [B-32] [B-46]. */
 #define VCMA_MSG_MAX		16384	/* bytes in one message, header included */
 #define VCMA_FDS_MAX		253	/* descriptors in one packet (kernel: SCM_MAX_FD) */
 #define VCMA_IDS_MAX		64	/* lease ids in one RELEASE, RECLAIM, STATS */
@@ -37,6 +37,7 @@
 #define VCMA_NAME_MAX		32	/* a name with its NUL; the rest is NUL, too */
 #define VCMA_TOKEN_SIZE		16	/* random bytes that prove a grant */
 #define VCMA_REQUESTS_MAX	64	/* requests of one peer without a reply yet */
+#define VCMA_BANKS_MAX		32	/* banks of one VM: bits in vcma_hello_reply.banks */
 
 /* Every message begins with this [B-5] to [B-9]. */
 struct vcma_hdr {
@@ -105,10 +106,11 @@ struct vcma_hdr {
 #define VCMA_ST_LOCAL		18	/* this process could not take the descriptors */
 #define VCMA_ST_MAX		19
 
-/* Capabilities (bits in HELLO) [B-22].  None is defined to be on in this version. */
+/* Capabilities (bits in HELLO) [B-22].  The first three are reserved for later. */
 #define VCMA_CAP_ADOPT		(1u << 0)
 #define VCMA_CAP_STATS		(1u << 1)
 #define VCMA_CAP_LEASE_BAD	(1u << 2)
+#define VCMA_CAP_BANKS		(1u << 3) /* LEASE and the operator's records name banks [B-83] */
 
 /* A request, reply or event that is only a header. */
 struct vcma_empty {
@@ -130,19 +132,19 @@ struct vcma_hello {
 	char name[VCMA_NAME_MAX];	/* of the program, for the broker's log */
 };
 
-/* Flags of vcma_hello_reply and vcma_op_pool. */
+/* Flags of vcma_op_pool, and of vcma_hello_reply: there, what is true of every bank [B-32]. */
 #define VCMA_POOL_CONTIGUOUS	(1u << 0) /* host pages of a lease are physically consecutive */
 #define VCMA_POOL_REVOCABLE	(1u << 1) /* memory can be taken from a live process */
 #define VCMA_HELLO_RESUMED	(1u << 8) /* the leases of `instance` are still held */
 
-/* [B-26] */
+/* [B-26]; what is said of a pool or of a share is said of bank 0 */
 struct vcma_hello_reply {
 	struct vcma_hdr hdr;	/* OK, VERSION, DENIED, EXISTS, INVALID, SHUTDOWN */
 	__le16 version;		/* the highest that both speak */
 	__le16 reserved;
 	__le32 capabilities;	/* the intersection */
 	__le32 flags;		/* VCMA_POOL_*, VCMA_HELLO_RESUMED */
-	__le32 reserved2;
+	__le32 banks;		/* bit n: LEASE may name bank n; 0 without VCMA_CAP_BANKS [B-32] */
 	__le64 instance;	/* random, never 0; of this run of the broker */
 	__le64 granule_size;	/* one descriptor; a power of two */
 	__le64 chunk_size;	/* what a VM's share is counted in; a power of two */
@@ -165,7 +167,7 @@ struct vcma_lease_req {
 	__le64 boundary;	/* no lease crosses a multiple of it: a power of two >= size, or 0 */
 	__le64 max_addr;	/* highest host address allowed, ~0 for any */
 	__le64 forbidden;	/* host address bits that have to be 0, or 0 */
-	__le32 bank;		/* 0: any.  Others are reserved: UNSUPPORTED */
+	__le32 bank;		/* 0, or another of vcma_hello_reply.banks [B-83] */
 	__le32 deadline_ms;	/* 1 to VCMA_DEADLINE_MAX_MS */
 };
 
@@ -246,7 +248,7 @@ struct vcma_reclaim_done {
 /* POOL_CHANGED: a request that failed for want of memory may succeed now [B-55]. */
 struct vcma_pool_changed {
 	struct vcma_hdr hdr;
-	__le64 available;	/* bytes that this VM could lease without any reclaim */
+	__le64 available;	/* bytes that the VM could lease in that bank without any reclaim */
 };
 
 /* --- operator --- */
@@ -330,7 +332,7 @@ struct vcma_op_vm {
 	/* the latest LEASE that failed */
 	__le64 refused_size;	/* 0: none so far */
 	__le32 refused_status;	/* VCMA_ST_* */
-	__le32 reserved;
+	__le32 bank;		/* of which all this is said; 0 without VCMA_CAP_BANKS [B-66] */
 	char refused_by[VCMA_NAME_MAX];	/* GUARANTEED: the VM whose guarantee stood in the way */
 };
 
@@ -344,7 +346,8 @@ struct vcma_op_lease {
 	__le64 pfn;		/* first, in units of 4096 bytes */
 	__le64 size;
 	__le32 state;		/* VCMA_LEASE_* */
-	__le32 guaranteed;	/* 1: lies in the VM's own guaranteed run */
+	__le16 guaranteed;	/* 1: lies in the VM's own guaranteed run */
+	__le16 bank;		/* 0 without VCMA_CAP_BANKS [B-66] */
 	__le64 age_ms;
 };
 

@@ -27,11 +27,12 @@
 
 #define VIRTIO_ID_CMA		63	/* PCI device 0x107f; a device property can change it */
 
-/* Feature bits [V-60] to [V-63]. */
+/* Feature bits [V-60] to [V-65]. */
 #define VIRTIO_CMA_F_RESUME	0	/* reserved: a new driver instance keeps the leases */
 #define VIRTIO_CMA_F_STATE_TABLE 1	/* reserved: lease state table in device memory */
 #define VIRTIO_CMA_F_CLIENT_TABLE 2	/* reserved: table of client devices */
-#define VIRTIO_CMA_F_FIXED	3	/* reserved: fixed windows and CONFIRM */
+#define VIRTIO_CMA_F_FIXED	3	/* fixed windows and CONFIRM */
+#define VIRTIO_CMA_F_BANKS	4	/* windows with a bank other than 0 */
 
 #define VIRTIO_CMA_QUEUE_REQ	0
 #define VIRTIO_CMA_QUEUE_EVENT	1
@@ -50,15 +51,17 @@
 #define VIRTIO_CMA_ZONE_NORMAL	3
 #define VIRTIO_CMA_ZONE_HIGHMEM	4
 
-#define VIRTIO_CMA_WIN_FIXED	(1u << 0) /* reserved: `offset` is a guest-physical address */
+#define VIRTIO_CMA_WIN_FIXED	(1u << 0) /* `offset` is a guest-physical address [V-60] */
+
+#define VIRTIO_CMA_BAR_NONE	0xffffffffu
 
 struct virtio_cma_window {
 	__le32 id;		/* 1 ..; what requests call it */
 	__le16 zone;		/* VIRTIO_CMA_ZONE_* */
-	__le16 bank;		/* 0: none in particular */
+	__le16 bank;		/* whose memory leases are of; 0: the VM's main pool [V-65] */
 	__le32 flags;		/* VIRTIO_CMA_WIN_* */
-	__le32 bar;		/* number of the BAR; 0xffffffff for fixed */
-	__le64 offset;		/* in the BAR */
+	__le32 bar;		/* number of the BAR; VIRTIO_CMA_BAR_NONE if it is fixed */
+	__le64 offset;		/* in the BAR; if it is fixed, the guest-physical address */
 	__le64 length;		/* a multiple of granule_size */
 };
 
@@ -77,7 +80,7 @@ struct virtio_cma_config {
 #define VIRTIO_CMA_REQ_UNPLUG		2	/* each range is exactly one lease [V-25] */
 #define VIRTIO_CMA_REQ_UNPLUG_ALL	3	/* num_ranges is 0 [V-27] */
 #define VIRTIO_CMA_REQ_STATE		4	/* changes nothing [V-28] */
-#define VIRTIO_CMA_REQ_CONFIRM		5	/* reserved: fixed windows [V-60] */
+#define VIRTIO_CMA_REQ_CONFIRM		5	/* its one range is a whole fixed window [V-60] */
 #define VIRTIO_CMA_REQ_RECLAIM_DONE	6	/* `id` of a RECLAIM is finished [V-41] */
 
 struct virtio_cma_range {

@@ -10,28 +10,37 @@ size_t vcma_resp_size(uint32_t num_ranges)
 		(size_t)num_ranges * sizeof(struct virtio_cma_result);
 }
 
-unsigned int vcma_req_check(const struct vcma_req_head *req, size_t in_len, size_t out_len)
+/* Feature bit @bit of @features. */
+static bool has(uint64_t features, unsigned int bit)
 {
-	bool ranges;
+	return features >> bit & 1;
+}
+
+unsigned int vcma_req_check(const struct vcma_req_head *req, uint64_t features,
+			    size_t in_len, size_t out_len)
+{
+	uint32_t most;
 
 	switch (req->type) {
 	case VIRTIO_CMA_REQ_PLUG:
 	case VIRTIO_CMA_REQ_UNPLUG:
 	case VIRTIO_CMA_REQ_STATE:
-		ranges = true;
+		most = VIRTIO_CMA_RANGES_MAX;
 		break;
 	case VIRTIO_CMA_REQ_UNPLUG_ALL:
 	case VIRTIO_CMA_REQ_RECLAIM_DONE:
-		ranges = false;
+		most = 0;
 		break;
 	case VIRTIO_CMA_REQ_CONFIRM:
-		return VIRTIO_CMA_S_UNSUPPORTED;
+		if (!has(features, VIRTIO_CMA_F_FIXED))
+			return VIRTIO_CMA_S_UNSUPPORTED;
+		most = 1;
+		break;
 	default:
 		return VIRTIO_CMA_S_INVALID;
 	}
 
-	if (ranges ? !req->num_ranges || req->num_ranges > VIRTIO_CMA_RANGES_MAX :
-		     req->num_ranges)
+	if (req->num_ranges > most || (most && !req->num_ranges))
 		return VIRTIO_CMA_S_INVALID;
 	if (in_len != sizeof(struct virtio_cma_req) +
 		      (size_t)req->num_ranges * sizeof(struct virtio_cma_range))
@@ -74,6 +83,23 @@ const char *vcma_plug_why(uint64_t offset, uint64_t size, uint64_t window_length
 		return "its size is no power of two; ask for several leases";
 	if (size > lease_max)
 		return "its size is above lease_max; ask for several leases";
+	return NULL;
+}
+
+bool vcma_window_usable(uint32_t flags, uint16_t bank, uint64_t features)
+{
+	if ((flags & VIRTIO_CMA_WIN_FIXED) && !has(features, VIRTIO_CMA_F_FIXED))
+		return false;
+	return !bank || has(features, VIRTIO_CMA_F_BANKS);
+}
+
+const char *vcma_confirm_why(uint32_t flags, uint64_t offset, uint64_t size,
+			     uint64_t window_length)
+{
+	if (!(flags & VIRTIO_CMA_WIN_FIXED))
+		return "the window is not fixed; only those with the flag need CONFIRM";
+	if (offset || size != window_length)
+		return "it is not the whole window; name offset 0 and the window's length";
 	return NULL;
 }
 

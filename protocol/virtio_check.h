@@ -26,10 +26,12 @@ struct vcma_req_head {
 /*
  * The head of a request, and whether the descriptors hold exactly what it
  * announces: @in_len device-readable bytes, and at least the response in
- * @out_len device-writable ones.  If the status is not OK the response has no
- * results; without room for struct virtio_cma_resp there is none at all.
+ * @out_len device-writable ones.  @features are those that were negotiated.  If
+ * the status is not OK the response has no results; without room for struct
+ * virtio_cma_resp there is none at all.
  */
-unsigned int vcma_req_check(const struct vcma_req_head *req, size_t in_len, size_t out_len);
+unsigned int vcma_req_check(const struct vcma_req_head *req, uint64_t features,
+			    size_t in_len, size_t out_len);
 
 /* Bytes of the response to a request with @num_ranges ranges. */
 size_t vcma_resp_size(uint32_t num_ranges);
@@ -46,7 +48,14 @@ bool vcma_range_check(uint64_t offset, uint64_t size, uint64_t window_length,
 bool vcma_plug_check(uint64_t offset, uint64_t size, uint64_t window_length,
 		     uint64_t granule, uint64_t lease_max);
 
-/* Why the two above say no, cause and cure; NULL if they say yes. */
+/* May a driver that negotiated @features PLUG in such a window?  False: UNSUPPORTED. */
+bool vcma_window_usable(uint32_t flags, uint16_t bank, uint64_t features);
+
+/* Why CONFIRM of this range is INVALID, cause and cure; NULL if it is not [V-66]. */
+const char *vcma_confirm_why(uint32_t flags, uint64_t offset, uint64_t size,
+			     uint64_t window_length);
+
+/* Why vcma_range_check() and vcma_plug_check() say no; NULL if they say yes. */
 const char *vcma_range_why(uint64_t offset, uint64_t size, uint64_t window_length,
 			   uint64_t granule);
 const char *vcma_plug_why(uint64_t offset, uint64_t size, uint64_t window_length,

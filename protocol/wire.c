@@ -104,6 +104,7 @@ static const char *look_lease(const void *msg, struct look *look)
 	uint64_t alignment = vcma_le64_to_cpu(m->alignment);
 	uint64_t boundary = vcma_le64_to_cpu(m->boundary);
 
+	(void)look;	/* which banks there are, the receiver knows */
 	if (!is_power_of_two(size))
 		return "the size is not a power of two";
 	if (alignment && !is_power_of_two(alignment))
@@ -114,10 +115,6 @@ static const char *look_lease(const void *msg, struct look *look)
 		return "the highest address is below the size";
 	if (!is_deadline(m->deadline_ms))
 		return "the deadline is 0 or beyond VCMA_DEADLINE_MAX_MS";
-	if (vcma_le32_to_cpu(m->bank)) {
-		look->verdict = VCMA_ST_UNSUPPORTED;
-		return "banks are reserved";
-	}
 	return NULL;
 }
 
@@ -252,10 +249,11 @@ static const char *look_hello_reply(const void *msg, struct look *look)
 	uint64_t granule = vcma_le64_to_cpu(m->granule_size);
 	uint64_t chunk = vcma_le64_to_cpu(m->chunk_size);
 	uint64_t lease_max = vcma_le64_to_cpu(m->lease_max);
+	bool has_banks = vcma_le32_to_cpu(m->capabilities) & VCMA_CAP_BANKS && m->vm[0];
 
 	if (vcma_le16_to_cpu(m->version) != VCMA_BROKER_VERSION)
 		return "the broker chose a version that was not offered";
-	if (vcma_le16_to_cpu(m->reserved) || vcma_le32_to_cpu(m->reserved2))
+	if (vcma_le16_to_cpu(m->reserved))
 		return "a reserved field is not 0";
 	if (vcma_le32_to_cpu(m->flags) & ~flags)
 		return "unknown flags";
@@ -264,6 +262,9 @@ static const char *look_hello_reply(const void *msg, struct look *look)
 	if (!vcma_name_is_valid(m->vm, look->path & VCMA_TO_OPERATOR) ||
 	    !vcma_name_is_valid(m->pool, look->path & VCMA_TO_OPERATOR))
 		return "a name is not printable text that ends in NULs";
+	/* Bit 0 is always set; without the capability there are none. */
+	if (has_banks ? !(vcma_le32_to_cpu(m->banks) & 1) : vcma_le32_to_cpu(m->banks) != 0)
+		return "the banks do not go together with the capability";
 	if (!m->vm[0])
 		return NULL;	/* an operator has no memory */
 

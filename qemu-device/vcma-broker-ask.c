@@ -69,6 +69,7 @@ void vcma_broker_send_asks(VcmaBroker *b)
     QTAILQ_FOREACH_SAFE(ask, &b->asks, next, tmp) {
         struct vcma_client_lease_args args = {
             .size = ask->size,
+            .bank = ask->bank,
             .max_addr = UINT64_MAX,
         };
         int ret;
@@ -79,6 +80,10 @@ void vcma_broker_send_asks(VcmaBroker *b)
         if (ask->cancelled || !b->usable || now >= ask->deadline) {
             vcma_ask_end(ask, ask->cancelled ? VCMA_ST_CANCELLED :
                          !b->usable ? VCMA_ST_AWAY : VCMA_ST_TRY_LATER, NULL);
+            continue;
+        }
+        if (!vcma_broker_has_bank(b, ask->bank)) {
+            vcma_ask_end(ask, VCMA_ST_DENIED, NULL);
             continue;
         }
         if (ask->parked || b->asks_sent >= VCMA_ASKS_SENT) {
@@ -96,12 +101,12 @@ void vcma_broker_send_asks(VcmaBroker *b)
         }
         ask->sequence = ret;
         b->asks_sent++;
-        trace_vcma_broker_ask(ask, ask->size, args.deadline_ms);
+        trace_vcma_broker_ask(ask, ask->size, ask->bank, args.deadline_ms);
     }
 }
 
-VcmaAsk *vcma_broker_ask(VcmaBroker *b, uint64_t size, uint32_t deadline_ms,
-                         VcmaAskFunc *fn, void *opaque)
+VcmaAsk *vcma_broker_ask(VcmaBroker *b, uint64_t size, uint32_t bank,
+                         uint32_t deadline_ms, VcmaAskFunc *fn, void *opaque)
 {
     VcmaAsk *ask;
 
@@ -111,6 +116,7 @@ VcmaAsk *vcma_broker_ask(VcmaBroker *b, uint64_t size, uint32_t deadline_ms,
     ask = g_new0(VcmaAsk, 1);
     ask->broker = b;
     ask->size = size;
+    ask->bank = bank;
     ask->deadline = vcma_now() + deadline_ms;
     ask->fn = fn;
     ask->opaque = opaque;

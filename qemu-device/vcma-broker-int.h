@@ -16,6 +16,7 @@
 struct VcmaAsk {
     VcmaBroker *broker;
     uint64_t size;
+    uint32_t bank;
     int64_t deadline;           /* QEMU_CLOCK_REALTIME, ms */
     int sequence;               /* 0: not sent yet */
     bool cancelled;

@@ -111,6 +111,11 @@ const struct vcma_client_info *vcma_broker_info(const VcmaBroker *b)
     return b->info.instance ? &b->info : NULL;
 }
 
+bool vcma_broker_has_bank(const VcmaBroker *b, uint32_t bank)
+{
+    return !bank || (bank < VCMA_BANKS_MAX && b->info.banks >> bank & 1);
+}
+
 void vcma_broker_set_granule(VcmaBroker *b, uint64_t granule)
 {
     b->granule = granule;

@@ -46,9 +46,15 @@ void vcma_broker_set_granule(VcmaBroker *b, uint64_t granule);
 /* Descriptors that can arrive in one lease, given RLIMIT_NOFILE. */
 uint32_t vcma_broker_fds_max(void);
 
-/* NULL if the broker is not usable; then @fn is not called. */
-VcmaAsk *vcma_broker_ask(VcmaBroker *b, uint64_t size, uint32_t deadline_ms,
-                         VcmaAskFunc *fn, void *opaque);
+/* Does vcmad, as it spoke last, give this VM memory of @bank? */
+bool vcma_broker_has_bank(const VcmaBroker *b, uint32_t bank);
+
+/*
+ * NULL if the broker is not usable; then @fn is not called.  A bank that this
+ * VM does not have: VCMA_ST_DENIED.
+ */
+VcmaAsk *vcma_broker_ask(VcmaBroker *b, uint64_t size, uint32_t bank,
+                         uint32_t deadline_ms, VcmaAskFunc *fn, void *opaque);
 /* @fn is called still, with VCMA_ST_CANCELLED or with a grant that raced. */
 void vcma_broker_cancel(VcmaBroker *b, VcmaAsk *ask);
 

@@ -199,8 +199,8 @@ VcmaLease *vcma_lease_ask(VcmaWindow *w, VcmaBroker *broker, uint64_t offset,
 {
     VcmaLease *lease = VCMA_LEASE(object_new(TYPE_VCMA_LEASE));
 
-    lease->ask = vcma_broker_ask(broker, size, deadline_ms, vcma_lease_answer,
-                                 lease);
+    lease->ask = vcma_broker_ask(broker, size, w->bank, deadline_ms,
+                                 vcma_lease_answer, lease);
     if (!lease->ask) {
         object_unref(OBJECT(lease));
         return NULL;

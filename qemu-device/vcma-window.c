@@ -6,12 +6,14 @@
  *
  * A window reserves as much address space of this process as it has, once, so
  * that the host address of a lease is base + offset, always.  The base is a
- * multiple of the granule; a BAR is naturally aligned and not smaller than a
- * granule, so (host address - guest address) is a multiple of the granule,
- * too, wherever the guest places the BAR, and second-level page tables and
- * IOMMUs can use large pages.
+ * multiple of the granule.  So is the place of a window in its BAR, and a BAR
+ * is naturally aligned and not smaller than a granule; so is the address of a
+ * fixed window.  So (host address - guest address) is a multiple of the
+ * granule, too, wherever the guest places the BAR, and second-level page tables
+ * and IOMMUs can use large pages.
  *
- * The BAR is a container.  At the lowest priority an I/O region covers all of
+ * A window is a container, which is in that of its BAR, or in the machine's
+ * memory (vcma-fixed.c).  At the lowest priority an I/O region covers all of
  * it: a load where no lease is reads all ones, a store does nothing.
  *
  * A window is an object of its own, because it has to outlive its device: a
@@ -81,12 +83,12 @@ static const MemoryRegionOps vcma_empty_ops = {
     },
 };
 
-/* --- bookkeeping --- */
-
-uint64_t vcma_window_bar_size(uint64_t size)
+void vcma_empty_init(MemoryRegion *mr, Object *owner, uint64_t size)
 {
-    return pow2ceil(size);
+    memory_region_init_io(mr, owner, &vcma_empty_ops, NULL, "vcma-empty", size);
 }
+
+/* --- bookkeeping --- */
 
 static bool vcma_lease_overlaps(const VcmaLease *lease, uint64_t offset,
                                 uint64_t size)
@@ -174,11 +176,12 @@ static void vcma_window_sweep(void *opaque)
             vcma_lease_try_destroy(lease);
         }
     }
-    if (w->retired && QTAILQ_EMPTY(&w->leases) && OBJECT(w)->ref == 1) {
+    if (w->retired && !w->mapped && QTAILQ_EMPTY(&w->leases) &&
+        OBJECT(w)->ref == 1) {
         object_unref(OBJECT(w));
         return;
     }
-    if (w->nr[VCMA_LEASE_DRAINING] || w->retired) {
+    if (w->nr[VCMA_LEASE_DRAINING] || (w->retired && !w->mapped)) {
         timer_mod(w->timer,
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + w->delay_ms);
         w->delay_ms = MIN(w->delay_ms * 2, VCMA_DRAIN_LAST_MS);
@@ -281,19 +284,22 @@ VcmaWindow *vcma_window_new(Object *parent, const VcmaWindowDesc *desc,
 
     w->id = desc->id;
     w->zone = desc->zone;
+    w->bank = desc->bank;
+    w->flags = desc->flags;
     w->bar = desc->bar;
+    w->place = desc->place;
     w->size = desc->size;
     w->granule = desc->granule;
-    if (!vcma_window_reserve(w, errp)) {
+    memory_region_init(&w->mr, OBJECT(w), name, w->size);
+    vcma_empty_init(&w->empty, OBJECT(w), w->size);
+    memory_region_add_subregion_overlap(&w->mr, 0, &w->empty, INT_MIN);
+    if (!vcma_window_reserve(w, errp) ||
+        (vcma_window_is_fixed(w) && !vcma_fixed_init(w, errp))) {
         object_unref(OBJECT(w));
         return NULL;
     }
     w->gone = desc->gone;
     w->gone_opaque = desc->gone_opaque;
-    memory_region_init(&w->mr, OBJECT(w), name, vcma_window_bar_size(w->size));
-    memory_region_init_io(&w->empty, OBJECT(w), &vcma_empty_ops, w,
-                          "vcma-empty", vcma_window_bar_size(w->size));
-    memory_region_add_subregion_overlap(&w->mr, 0, &w->empty, INT_MIN);
     object_property_add_child(parent, desc->name, OBJECT(w));
     trace_vcma_window_new(w->id, desc->name, w->size, w->base);
     return w;
@@ -307,6 +313,11 @@ void vcma_window_retire(VcmaWindow *w)
     trace_vcma_window_retire(w->id, vcma_window_leases(w));
     w->gone = NULL;
     vcma_lease_drop_plugged(w);
+    if (w->mapped) {
+        vcma_fixed_forget_driver(w);
+    } else if (w->mr.container) {
+        memory_region_del_subregion(w->mr.container, &w->mr);
+    }
     object_unparent(OBJECT(w));
     w->retired = true;
     vcma_window_drain(w);

@@ -6,9 +6,11 @@
 #define HW_VCMA_WINDOW_H
 
 #include "exec/memory.h"
+#include "qemu/notify.h"
 #include "qemu/queue.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
+#include "vcma_virtio.h"
 
 #define TYPE_VCMA_WINDOW "vcma-window"
 OBJECT_DECLARE_SIMPLE_TYPE(VcmaWindow, VCMA_WINDOW)
@@ -41,12 +43,19 @@ struct VcmaWindow {
 
     uint32_t id;                /* what the guest calls it */
     uint16_t zone;              /* VIRTIO_CMA_ZONE_* */
-    uint32_t bar;
+    uint16_t bank;
+    uint32_t flags;             /* VIRTIO_CMA_WIN_* */
+    uint32_t bar;               /* VIRTIO_CMA_BAR_NONE: fixed */
+    uint64_t place;             /* offset in the BAR; fixed: the address */
     uint64_t size;
     uint64_t granule;
 
-    MemoryRegion mr;            /* the whole BAR */
+    MemoryRegion mr;            /* the window; leases are in it */
     MemoryRegion empty;         /* reads all ones where no lease is */
+    MemoryRegion ram;           /* fixed: what is there before CONFIRM */
+    Notifier machine_done;      /* fixed */
+    bool mapped;                /* fixed: it is in the machine's memory */
+    bool confirmed;             /* fixed: by the driver that is there */
     void *reservation;
     size_t reservation_size;
     uint8_t *base;              /* host address of offset 0 */
@@ -69,7 +78,10 @@ typedef struct VcmaWindowDesc {
     const char *name;           /* of the child of its parent */
     uint32_t id;
     uint16_t zone;
+    uint16_t bank;
+    uint32_t flags;
     uint32_t bar;
+    uint64_t place;
     uint64_t size;
     uint64_t granule;
     void (*gone)(void *opaque, uint64_t lease);
@@ -81,12 +93,18 @@ VcmaWindow *vcma_window_new(Object *parent, const VcmaWindowDesc *desc,
                             Error **errp);
 /*
  * The device goes away, and nothing waits for vcmad any more.  Leases are taken
- * out; the window lives on until they are gone.  NULL is fine.
+ * out; the window lives on until they are gone.  A fixed one that was mapped
+ * stays, without leases, for as long as the machine lives.  NULL is fine.
  */
 void vcma_window_retire(VcmaWindow *w);
 
-/* Bytes that its BAR takes. */
-uint64_t vcma_window_bar_size(uint64_t size);
+static inline bool vcma_window_is_fixed(const VcmaWindow *w)
+{
+    return w->bar == VIRTIO_CMA_BAR_NONE;
+}
+
+/* A region that reads all ones and takes every store. */
+void vcma_empty_init(MemoryRegion *mr, Object *owner, uint64_t size);
 /* What is leased in [offset, offset + size): VIRTIO_CMA_UNPLUGGED .. MIXED. */
 uint16_t vcma_window_state(VcmaWindow *w, uint64_t offset, uint64_t size);
 /* VIRTIO_CMA_S_OK if a lease may be placed there, else why not. */
@@ -100,5 +118,20 @@ unsigned int vcma_window_leases(const VcmaWindow *w);
 void vcma_window_drain_soon(void);
 /* Leases have become DRAINING: get rid of them soon. */
 void vcma_window_drain(VcmaWindow *w);
+
+/* --- fixed windows: vcma-fixed.c --- */
+
+/* The RAM of a new window.  False: @errp says why there is none. */
+bool vcma_fixed_init(VcmaWindow *w, Error **errp);
+/* Put it into the machine's memory, for as long as the machine lives. */
+void vcma_fixed_map(VcmaWindow *w);
+/* CONFIRM: from now on leases can be plugged. */
+void vcma_fixed_confirm(VcmaWindow *w);
+/* The driver that has confirmed it is gone. */
+void vcma_fixed_forget_driver(VcmaWindow *w);
+/* System reset, after its leases have been dropped: it is RAM again. */
+void vcma_fixed_reset(VcmaWindow *w);
+/* False: it is switched off, since CONFIRM. */
+bool vcma_fixed_is_ram(const VcmaWindow *w);
 
 #endif /* HW_VCMA_WINDOW_H */

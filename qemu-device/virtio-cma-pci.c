@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virtio-cma-pci: virtio-cma on PCI, each window in a BAR of its own
+ * virtio-cma-pci: virtio-cma on PCI, windows in its BARs
  *
- * BAR 0: dma32, 32 bits.  BAR 1: MSI-X.  BAR 2 and 3: normal, 64 bits,
- * prefetchable.  BAR 4 and 5: virtio.
+ * BAR 0: dma32, 32 bits.  BAR 1: MSI-X.  BAR 2 and 3: normal and highmem, 64
+ * bits, prefetchable.  BAR 4 and 5: virtio.  Fixed windows are in none.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -38,15 +38,17 @@ static void virtio_cma_pci_realize(VirtIOPCIProxy *vpci_dev, Error **errp)
     if (!qdev_realize(DEVICE(s), BUS(&vpci_dev->bus), errp)) {
         return;
     }
-    for (i = 0; i < s->nr_windows; i++) {
-        VcmaWindow *w = s->window[i];
+    for (i = 0; i < VIRTIO_CMA_NR_BARS; i++) {
         uint8_t type = PCI_BASE_ADDRESS_SPACE_MEMORY;
 
-        if (w->bar == VIRTIO_CMA_BAR_NORMAL) {
+        if (i == VIRTIO_CMA_BAR64) {
             type |= PCI_BASE_ADDRESS_MEM_TYPE_64 |
                     PCI_BASE_ADDRESS_MEM_PREFETCH;
         }
-        pci_register_bar(&vpci_dev->pci_dev, w->bar, type, &w->mr);
+        if (s->bar[i].size) {
+            pci_register_bar(&vpci_dev->pci_dev, virtio_cma_bar_nr(i), type,
+                             &s->bar[i].mr);
+        }
     }
 }
 
@@ -74,7 +76,8 @@ static void virtio_cma_pci_init(Object *obj)
 {
     static const char *const numbers[] = {
         "leases", "lease-bytes", "normal-leases", "normal-bytes",
-        "dma32-leases", "dma32-bytes", "pending-releases",
+        "dma32-leases", "dma32-bytes", "dma-leases", "dma-bytes",
+        "highmem-leases", "highmem-bytes", "pending-releases",
     };
     VirtIOCMAPCI *dev = VIRTIO_CMA_PCI(obj);
     unsigned int i;

@@ -191,6 +191,17 @@ static uint16_t virtio_cma_plug_one(VirtIOCMAReq *req, VirtIOCMARange *r,
     if (r->why) {
         return VIRTIO_CMA_S_INVALID;
     }
+    if (!vcma_window_usable(r->window->flags, r->window->bank,
+                            VIRTIO_DEVICE(s)->guest_features)) {
+        r->why = "the driver has not negotiated the feature that the window "
+                 "needs";
+        return VIRTIO_CMA_S_UNSUPPORTED;
+    }
+    if (vcma_window_is_fixed(r->window) && !r->window->confirmed) {
+        r->why = "the window is RAM still; prove that it is none of the "
+                 "kernel's, and send CONFIRM";
+        return VIRTIO_CMA_S_INVALID;
+    }
     status = vcma_window_place(r->window, r->offset, r->size);
     if (status == VIRTIO_CMA_S_INVALID) {
         r->why = "it overlaps a lease; UNPLUG that one first, or choose "
@@ -205,7 +216,10 @@ static uint16_t virtio_cma_plug_one(VirtIOCMAReq *req, VirtIOCMARange *r,
     if (!vcma_broker_is_usable(s->broker)) {
         return VIRTIO_CMA_S_BROKER_AWAY;
     }
-    if (r->size > info->lease_max) {
+    if (!vcma_broker_has_bank(s->broker, r->window->bank)) {
+        return VIRTIO_CMA_S_DENIED;
+    }
+    if (!r->window->bank && r->size > info->lease_max) {
         return VIRTIO_CMA_S_NO_RUN; /* another vcmad than at start */
     }
     if (!virtio_cma_block_migration(s)) {
@@ -273,6 +287,23 @@ static void virtio_cma_state(VirtIOCMAReq *req)
     }
 }
 
+static void virtio_cma_confirm(VirtIOCMAReq *req)
+{
+    VirtIOCMARange *r = &req->range[0];
+    VcmaWindow *w = r->window;
+
+    if (w) {
+        r->why = vcma_confirm_why(w->flags, r->offset, r->size, w->size);
+    }
+    if (r->why) {
+        r->status = VIRTIO_CMA_S_INVALID;
+    } else if (!virtio_cma_block_migration_ram(req->s)) {
+        r->status = VIRTIO_CMA_S_TRY_LATER;
+    } else {
+        vcma_fixed_confirm(w);
+    }
+}
+
 static void virtio_cma_execute(VirtIOCMAReq *req)
 {
     VirtIOCMA *s = req->s;
@@ -289,6 +320,9 @@ static void virtio_cma_execute(VirtIOCMAReq *req)
         break;
     case VIRTIO_CMA_REQ_STATE:
         virtio_cma_state(req);
+        break;
+    case VIRTIO_CMA_REQ_CONFIRM:
+        virtio_cma_confirm(req);
         break;
     case VIRTIO_CMA_REQ_RECLAIM_DONE:
         req->status = virtio_cma_reclaim_answer(s, req->head.id,
@@ -317,11 +351,12 @@ static void virtio_cma_log_invalid(const VirtIOCMAReq *req)
     for (i = 0; i < req->head.num_ranges; i++) {
         const VirtIOCMARange *r = &req->range[i];
 
-        if (r->status == VIRTIO_CMA_S_INVALID && r->why) {
+        if (r->status != VIRTIO_CMA_S_OK && r->why) {
             qemu_log_mask(LOG_GUEST_ERROR, "virtio-cma: a request of type %u "
                           "for 0x%" PRIx64 " bytes at 0x%" PRIx64 " of window "
-                          "%" PRIu32 " is invalid: %s\n", req->head.type,
-                          r->size, r->offset, r->window_id, r->why);
+                          "%" PRIu32 " is refused: status %u: %s\n",
+                          req->head.type, r->size, r->offset, r->window_id,
+                          r->status, r->why);
         }
     }
 }
@@ -342,7 +377,9 @@ static void virtio_cma_parse(VirtIOCMAReq *req, size_t in_len, size_t out_len)
     trace_virtio_cma_request(req->head.type, req->head.num_ranges,
                              req->head.deadline_ms);
 
-    req->status = vcma_req_check(&req->head, in_len, out_len);
+    req->status = vcma_req_check(&req->head,
+                                 VIRTIO_DEVICE(s)->guest_features,
+                                 in_len, out_len);
     if (req->status != VIRTIO_CMA_S_OK) {
         return;
     }

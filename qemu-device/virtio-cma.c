@@ -18,18 +18,13 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
-#include "qemu/cutils.h"
 #include "qemu/error-report.h"
-#include "qemu/host-utils.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
-#include "qemu/units.h"
-#include "hw/core/cpu.h"
 #include "hw/qdev-properties.h"
 #include "hw/virtio/virtio-access.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
-#include "sysemu/kvm.h"
 #include "sysemu/reset.h"
 #include "sysemu/runstate.h"
 #include "sysemu/sysemu.h"
@@ -37,15 +32,6 @@
 #include "trace.h"
 
 #define VIRTIO_CMA_LEASES_DEFAULT   256
-#define VIRTIO_CMA_LEASES_LIMIT     4096
-#define VIRTIO_CMA_SLOTS_SPARE      64  /* of KVM, for the rest of the VM */
-#define VIRTIO_CMA_LEASE_SIZE       (32 * MiB)
-#define VIRTIO_CMA_GRANULE          (2 * MiB)   /* if nobody says otherwise */
-/*
- * Of the hole below 4 GiB, about 1 GiB on a PC.  With a BAR of 512 MiB behind a
- * root port SeaBIOS finds no room and stops.
- */
-#define VIRTIO_CMA_DMA32_LIMIT      (256 * MiB)
 
 /* --- leases --- */
 
@@ -108,6 +94,27 @@ void virtio_cma_unblock_migration(VirtIOCMA *s)
     s->blocked = false;
 }
 
+bool virtio_cma_block_migration_ram(VirtIOCMA *s)
+{
+    Error *err = NULL;
+
+    if (!s->ram_blocked && migrate_add_blocker(s->ram_blocker, &err)) {
+        trace_virtio_cma_no_blocker(error_get_pretty(err));
+        error_free(err);
+        return false;
+    }
+    s->ram_blocked = true;
+    return true;
+}
+
+static void virtio_cma_unblock_migration_ram(VirtIOCMA *s)
+{
+    if (s->ram_blocked) {
+        migrate_del_blocker(s->ram_blocker);
+        s->ram_blocked = false;
+    }
+}
+
 static void virtio_cma_gone(void *opaque, uint64_t lease)
 {
     VirtIOCMA *s = opaque;
@@ -131,10 +138,15 @@ static void virtio_cma_get_config(VirtIODevice *vdev, uint8_t *data)
     unsigned int i;
 
     for (i = 0; i < s->nr_windows; i++) {
-        config.window[i].id = cpu_to_le32(s->window[i]->id);
-        config.window[i].zone = cpu_to_le16(s->window[i]->zone);
-        config.window[i].bar = cpu_to_le32(s->window[i]->bar);
-        config.window[i].length = cpu_to_le64(s->window[i]->size);
+        const VcmaWindow *w = s->window[i];
+
+        config.window[i].id = cpu_to_le32(w->id);
+        config.window[i].zone = cpu_to_le16(w->zone);
+        config.window[i].bank = cpu_to_le16(w->bank);
+        config.window[i].flags = cpu_to_le32(w->flags);
+        config.window[i].bar = cpu_to_le32(w->bar);
+        config.window[i].offset = cpu_to_le64(w->place);
+        config.window[i].length = cpu_to_le64(w->size);
     }
     memcpy(data, &config, sizeof(config));
 }
@@ -142,6 +154,17 @@ static void virtio_cma_get_config(VirtIODevice *vdev, uint8_t *data)
 static uint64_t virtio_cma_get_features(VirtIODevice *vdev, uint64_t features,
                                         Error **errp)
 {
+    VirtIOCMA *s = VIRTIO_CMA(vdev);
+    unsigned int i;
+
+    for (i = 0; i < s->nr_windows; i++) {
+        if (vcma_window_is_fixed(s->window[i])) {
+            virtio_add_feature(&features, VIRTIO_CMA_F_FIXED);
+        }
+        if (s->window[i]->bank) {
+            virtio_add_feature(&features, VIRTIO_CMA_F_BANKS);
+        }
+    }
     return features;
 }
 
@@ -156,10 +179,15 @@ static void virtio_cma_set_status(VirtIODevice *vdev, uint8_t status)
     bool ok = status & VIRTIO_CONFIG_S_DRIVER_OK;
 
     if (ok && !s->driver_ok) {
+        unsigned int i;
+
         /* A new driver instance begins with nothing. */
         trace_virtio_cma_driver_ok();
         virtio_cma_cancel_requests(s);
         virtio_cma_drop_all(s);
+        for (i = 0; i < s->nr_windows; i++) {
+            vcma_fixed_forget_driver(s->window[i]);
+        }
     }
     s->driver_ok = ok;
     if (ok && vdev->vm_running) {
@@ -182,6 +210,7 @@ static void virtio_cma_system_reset(void *opaque)
 {
     VirtIOCMA *s = opaque;
     bool wakeup = s->suspended && runstate_check(RUN_STATE_RUNNING);
+    unsigned int i;
 
     s->suspended = false;
     if (wakeup) {
@@ -190,6 +219,12 @@ static void virtio_cma_system_reset(void *opaque)
     s->driver_ok = false;
     virtio_cma_cancel_requests(s);
     virtio_cma_drop_all(s);
+    for (i = 0; i < s->nr_windows; i++) {
+        if (vcma_window_is_fixed(s->window[i])) {
+            vcma_fixed_reset(s->window[i]);
+        }
+    }
+    virtio_cma_unblock_migration_ram(s);
 }
 
 static void virtio_cma_on_suspend(Notifier *notifier, void *data)
@@ -214,153 +249,13 @@ static void virtio_cma_bh(void *opaque)
 
 /* --- birth and death --- */
 
-static bool virtio_cma_check_bar(const char *name, uint64_t size,
-                                 uint64_t limit, const char *why, Error **errp)
-{
-    g_autofree char *given = size_to_str(size);
-    g_autofree char *max = size_to_str(limit);
-
-    if (size <= limit && vcma_window_bar_size(size) <= limit) {
-        return true;
-    }
-    error_setg(errp, "property '%s': %s needs a BAR that is too large for this "
-               "machine; use at most %s (%s)", name, given, max, why);
-    return false;
-}
-
-/* The largest BAR that can be placed above 4 GiB. */
-static uint64_t virtio_cma_bar64_limit(void)
-{
-    uint64_t bits = 0;
-
-    if (first_cpu && object_property_find(OBJECT(first_cpu), "phys-bits")) {
-        bits = object_property_get_uint(OBJECT(first_cpu), "phys-bits", NULL);
-    }
-    if (bits < 34 || bits > 52) {
-        bits = 40;
-    }
-    /* It is naturally aligned, and RAM comes first. */
-    return 1ULL << (bits - 1);
-}
-
-static bool virtio_cma_check_sizes(VirtIOCMA *s, Error **errp)
-{
-    const struct vcma_client_info *info = vcma_broker_info(s->broker);
-    g_autofree char *granule = NULL;
-    uint64_t largest = pow2floor(MAX(s->normal_size, s->dma32_size));
-    uint64_t fds;
-
-    if (!s->normal_size && !s->dma32_size) {
-        error_setg(errp, "virtio-cma has no window; set property 'normal', "
-                   "'dma32' or both to the size of one");
-        return false;
-    }
-    if (info && s->granule && s->granule != info->granule_size) {
-        granule = size_to_str(info->granule_size);
-        error_setg(errp, "property 'granule': pool '%s' has granules of %s; "
-                   "leave the property out", info->pool, granule);
-        return false;
-    }
-    if (!s->granule) {
-        s->granule = info ? info->granule_size : VIRTIO_CMA_GRANULE;
-    }
-    granule = size_to_str(s->granule);
-    if (!is_power_of_2(s->granule) ||
-        s->granule < qemu_real_host_page_size()) {
-        error_setg(errp, "property 'granule': %s is not a power of two of at "
-                   "least a page; set it to the granule size of the pool",
-                   granule);
-        return false;
-    }
-    if (s->normal_size % s->granule || s->dma32_size % s->granule) {
-        const char *name = s->normal_size % s->granule ? "normal" : "dma32";
-
-        error_setg(errp, "property '%s' is not a multiple of the pool's "
-                   "granule; use a multiple of %s", name, granule);
-        return false;
-    }
-    if (!virtio_cma_check_bar("dma32", s->dma32_size, VIRTIO_CMA_DMA32_LIMIT,
-                              "32-bit BARs share the hole below 4 GiB", errp) ||
-        !virtio_cma_check_bar("normal", s->normal_size,
-                              virtio_cma_bar64_limit(),
-                              "half of what the CPU's phys-bits can address",
-                              errp)) {
-        return false;
-    }
-    if (!s->max_leases || s->max_leases > VIRTIO_CMA_LEASES_LIMIT) {
-        error_setg(errp, "property 'max-leases' has to be from 1 to %d",
-                   VIRTIO_CMA_LEASES_LIMIT);
-        return false;
-    }
-
-    if (kvm_enabled() &&
-        s->max_leases + VIRTIO_CMA_SLOTS_SPARE > kvm_get_max_memslots()) {
-        error_setg(errp, "property 'max-leases': KVM has %d memory slots on "
-                   "this host; use at most %d", kvm_get_max_memslots(),
-                   kvm_get_max_memslots() - VIRTIO_CMA_SLOTS_SPARE);
-        return false;
-    }
-
-    s->lease_max = info ? MIN(info->lease_max, largest) : largest;
-    fds = pow2floor(vcma_broker_fds_max());
-    s->lease_max = MAX(s->granule, MIN(s->lease_max, fds * s->granule));
-    if (!s->lease_size) {
-        s->lease_size = MIN(VIRTIO_CMA_LEASE_SIZE, s->lease_max);
-        if (info) {
-            s->lease_size = MIN(s->lease_size, info->chunk_size);
-        }
-        s->lease_size = MAX(s->lease_size, s->granule);
-    }
-    if (!is_power_of_2(s->lease_size) || s->lease_size < s->granule ||
-        s->lease_size > s->lease_max) {
-        g_autofree char *max = size_to_str(s->lease_max);
-
-        error_setg(errp, "property 'lease-size' has to be a power of two from "
-                   "%s (the granule) to %s (the largest lease)", granule, max);
-        return false;
-    }
-    return true;
-}
-
-static bool virtio_cma_add_window(VirtIOCMA *s, const char *name, uint16_t zone,
-                                  uint32_t bar, uint64_t size, Error **errp)
-{
-    VcmaWindowDesc desc = {
-        .name = name,
-        .id = s->nr_windows + 1,
-        .zone = zone,
-        .bar = bar,
-        .size = size,
-        .granule = s->granule,
-        .gone = virtio_cma_gone,
-        .gone_opaque = s,
-    };
-    VcmaWindow *w;
-
-    if (!size) {
-        return true;
-    }
-    w = vcma_window_new(OBJECT(s), &desc, errp);
-    if (!w) {
-        return false;
-    }
-    s->window[s->nr_windows++] = w;
-    return true;
-}
-
-static void virtio_cma_retire_windows(VirtIOCMA *s)
-{
-    while (s->nr_windows) {
-        vcma_window_retire(s->window[--s->nr_windows]);
-        s->window[s->nr_windows] = NULL;
-    }
-}
-
 static void virtio_cma_realize(DeviceState *dev, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
     VirtIOCMA *s = VIRTIO_CMA(dev);
     g_autofree char *path = object_get_canonical_path(OBJECT(dev));
+    VcmaSpecs specs = { };
+    bool ok;
 
     if (!s->broker) {
         error_setg(errp, "property 'broker' is not set; create an object with "
@@ -380,12 +275,10 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
     if (!vcma_broker_claim(s->broker, path, &virtio_cma_broker_ops, s, errp)) {
         return;
     }
-    if (!virtio_cma_check_sizes(s, errp) ||
-        !virtio_cma_add_window(s, "normal-window", VIRTIO_CMA_ZONE_NORMAL,
-                               VIRTIO_CMA_BAR_NORMAL, s->normal_size, errp) ||
-        !virtio_cma_add_window(s, "dma32-window", VIRTIO_CMA_ZONE_DMA32,
-                               VIRTIO_CMA_BAR_DMA32, s->dma32_size, errp)) {
-        virtio_cma_retire_windows(s);
+    ok = virtio_cma_plan(s, &specs, errp) &&
+         virtio_cma_make_windows(s, &specs, virtio_cma_gone, errp);
+    vcma_specs_clear(&specs);
+    if (!ok) {
         vcma_broker_unclaim(s->broker);
         return;
     }
@@ -402,6 +295,9 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
     error_setg(&s->blocker, "virtio-cma: the guest holds contiguous memory of "
                "this host, which cannot move; take it back first (unload the "
                "guest's virtio_cma driver or unplug the device)");
+    error_setg(&s->ram_blocker, "virtio-cma: the guest has taken over a fixed "
+               "window, which is no RAM until the next system reset; reset the "
+               "VM first");
     qemu_register_reset(virtio_cma_system_reset, s);
     s->suspend_notifier.notify = virtio_cma_on_suspend;
     qemu_register_suspend_notifier(&s->suspend_notifier);
@@ -421,6 +317,7 @@ static void virtio_cma_unrealize(DeviceState *dev)
     virtio_cma_reclaim_forget(s, true);
     virtio_cma_retire_windows(s);
     virtio_cma_unblock_migration(s);
+    virtio_cma_unblock_migration_ram(s);
     vcma_broker_set_granule(s->broker, 0);
     vcma_broker_unclaim(s->broker);
 
@@ -428,6 +325,8 @@ static void virtio_cma_unrealize(DeviceState *dev)
     qemu_bh_delete(s->bh);
     error_free(s->blocker);
     s->blocker = NULL;
+    error_free(s->ram_blocker);
+    s->ram_blocker = NULL;
     virtio_delete_queue(s->req_vq);
     virtio_delete_queue(s->event_vq);
     virtio_cleanup(vdev);
@@ -439,7 +338,7 @@ static void virtio_cma_get_leases(Object *obj, Visitor *v, const char *name,
                                   void *opaque, Error **errp)
 {
     VirtIOCMA *s = VIRTIO_CMA(obj);
-    uint64_t bar = (uintptr_t)opaque;   /* of the window; UINT32_MAX: all */
+    uint16_t zone = (uintptr_t)opaque;  /* 0: all */
     bool bytes = g_str_has_suffix(name, "-bytes");
     uint64_t value = 0;
     unsigned int i;
@@ -447,7 +346,7 @@ static void virtio_cma_get_leases(Object *obj, Visitor *v, const char *name,
     for (i = 0; i < s->nr_windows; i++) {
         VcmaWindow *w = s->window[i];
 
-        if (bar == UINT32_MAX || bar == w->bar) {
+        if (!zone || zone == w->zone) {
             value += bytes ? w->bytes[VCMA_LEASE_PLUGGED] :
                              w->nr[VCMA_LEASE_PLUGGED];
         }
@@ -481,8 +380,10 @@ static const VMStateDescription vmstate_virtio_cma = {
 static Property virtio_cma_properties[] = {
     DEFINE_PROP_LINK("broker", VirtIOCMA, broker, TYPE_VCMA_BROKER,
                      VcmaBroker *),
-    DEFINE_PROP_SIZE("normal", VirtIOCMA, normal_size, 0),
-    DEFINE_PROP_SIZE("dma32", VirtIOCMA, dma32_size, 0),
+    DEFINE_PROP_STRING("normal", VirtIOCMA, zone_text[0]),
+    DEFINE_PROP_STRING("dma32", VirtIOCMA, zone_text[1]),
+    DEFINE_PROP_STRING("dma", VirtIOCMA, zone_text[2]),
+    DEFINE_PROP_STRING("highmem", VirtIOCMA, zone_text[3]),
     DEFINE_PROP_SIZE("granule", VirtIOCMA, granule, 0),
     DEFINE_PROP_SIZE("lease-size", VirtIOCMA, lease_size, 0),
     DEFINE_PROP_UINT32("max-leases", VirtIOCMA, max_leases,
@@ -504,22 +405,14 @@ static void virtio_cma_class_init(ObjectClass *oc, void *data)
 {
     static const struct {
         const char *name;
-        uint32_t bar;
-    } numbers[] = {
-        { "leases", UINT32_MAX },
-        { "lease-bytes", UINT32_MAX },
-        { "normal-leases", VIRTIO_CMA_BAR_NORMAL },
-        { "normal-bytes", VIRTIO_CMA_BAR_NORMAL },
-        { "dma32-leases", VIRTIO_CMA_BAR_DMA32 },
-        { "dma32-bytes", VIRTIO_CMA_BAR_DMA32 },
-    };
-    static const struct {
-        const char *name;
         const char *text;
     } help[] = {
         { "broker", "id of a vcma-broker object" },
-        { "normal", "size of the window in a 64-bit BAR" },
-        { "dma32", "size of the window in a 32-bit BAR" },
+        { "normal", "windows in a 64-bit BAR or in RAM: "
+                    "SIZE[@ADDR][:bank=N], several with '+' in between" },
+        { "dma32", "windows in a 32-bit BAR or in RAM below 4 GiB" },
+        { "dma", "windows in low memory: SIZE@ADDR[:bank=N]" },
+        { "highmem", "as 'normal', for buffers that need no kernel mapping" },
         { "granule", "smallest range; 0: as the pool's" },
         { "lease-size", "what the driver should ask for; "
                         "0: 32M, at most a chunk of the pool" },
@@ -546,10 +439,19 @@ static void virtio_cma_class_init(ObjectClass *oc, void *data)
     vdc->validate_features = virtio_cma_validate_features;
     vdc->set_status = virtio_cma_set_status;
 
-    for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-        object_class_property_add(oc, numbers[i].name, "uint64",
+    for (i = 0; i <= VIRTIO_CMA_NR_ZONES; i++) {
+        bool all = i == VIRTIO_CMA_NR_ZONES;
+        g_autofree char *leases = g_strdup_printf(
+            "%s-leases", all ? "" : virtio_cma_zones[i].name);
+        g_autofree char *bytes = g_strdup_printf(
+            "%s-bytes", all ? "lease" : virtio_cma_zones[i].name);
+        uintptr_t zone = all ? 0 : virtio_cma_zones[i].zone;
+
+        object_class_property_add(oc, all ? "leases" : leases, "uint64",
                                   virtio_cma_get_leases, NULL, NULL,
-                                  (void *)(uintptr_t)numbers[i].bar);
+                                  (void *)zone);
+        object_class_property_add(oc, bytes, "uint64", virtio_cma_get_leases,
+                                  NULL, NULL, (void *)zone);
     }
     object_class_property_add(oc, "pending-releases", "uint64",
                               virtio_cma_get_pending, NULL, NULL, NULL);

@@ -9,16 +9,45 @@
 #include "qemu/notify.h"
 #include "vcma-broker.h"
 #include "vcma-lease.h"
+#include "vcma-spec.h"
 #include "vcma-window.h"
 #include "vcma_virtio.h"
 
 #define TYPE_VIRTIO_CMA "virtio-cma-device"
 OBJECT_DECLARE_SIMPLE_TYPE(VirtIOCMA, VIRTIO_CMA)
 
-#define VIRTIO_CMA_BAR_DMA32    0
-#define VIRTIO_CMA_BAR_NORMAL   2
-#define VIRTIO_CMA_MAX_WINDOWS  2
 #define VIRTIO_CMA_QUEUE_SIZE   128
+
+/* The BARs with windows. */
+enum {
+    VIRTIO_CMA_BAR32,           /* 32 bits */
+    VIRTIO_CMA_BAR64,           /* 64 bits, prefetchable */
+    VIRTIO_CMA_NR_BARS
+};
+
+typedef struct VirtIOCMABar {
+    uint64_t size;              /* of all windows in it; 0: there is none */
+    MemoryRegion mr;            /* the whole BAR */
+    MemoryRegion rest;          /* what is in no window */
+} VirtIOCMABar;
+
+/* The number of a BAR in PCI configuration space. */
+static inline int virtio_cma_bar_nr(unsigned int bar)
+{
+    return bar == VIRTIO_CMA_BAR32 ? 0 : 2;
+}
+
+/* The properties with windows. */
+#define VIRTIO_CMA_NR_ZONES     4
+
+typedef struct VirtIOCMAZone {
+    const char *name;           /* of the property */
+    uint16_t zone;              /* VIRTIO_CMA_ZONE_* */
+    uint8_t bar;                /* VIRTIO_CMA_NR_BARS: always fixed */
+} VirtIOCMAZone;
+
+/* In the order in which windows are numbered. */
+extern const VirtIOCMAZone virtio_cma_zones[VIRTIO_CMA_NR_ZONES];
 
 typedef struct VirtIOCMAReq VirtIOCMAReq;
 typedef struct VirtIOCMAReclaim VirtIOCMAReclaim;
@@ -28,24 +57,26 @@ struct VirtIOCMA {
 
     /* properties */
     VcmaBroker *broker;
-    uint64_t normal_size;
-    uint64_t dma32_size;
+    char *zone_text[VIRTIO_CMA_NR_ZONES];
     uint64_t granule;           /* 0: as the pool's; never 0 once realized */
     uint64_t lease_size;        /* 0: default; never 0 once realized */
     uint32_t max_leases;
     uint16_t virtio_id;
 
     uint64_t lease_max;
-    VcmaWindow *window[VIRTIO_CMA_MAX_WINDOWS];
+    VcmaWindow *window[VIRTIO_CMA_WINDOWS_MAX];
     unsigned int nr_windows;
+    VirtIOCMABar bar[VIRTIO_CMA_NR_BARS];
     VirtQueue *req_vq;
     VirtQueue *event_vq;
     QEMUBH *bh;                 /* look at both queues */
     bool driver_ok;             /* a driver instance is there */
     bool suspended;             /* the machine sleeps (S3) */
     Notifier suspend_notifier;
-    Error *blocker;             /* of migration */
+    Error *blocker;             /* of migration: leases */
     bool blocked;
+    Error *ram_blocker;         /* of migration: a fixed window is no RAM */
+    bool ram_blocked;
 
     QTAILQ_HEAD(, VirtIOCMAReq) waiting;    /* for vcmad */
     QTAILQ_HEAD(, VirtIOCMAReq) done;       /* for the VM to run */
@@ -64,6 +95,17 @@ unsigned int virtio_cma_drop_all(VirtIOCMA *s);
 /* False: there cannot be leases now, because a migration is under way. */
 bool virtio_cma_block_migration(VirtIOCMA *s);
 void virtio_cma_unblock_migration(VirtIOCMA *s);
+/* The same for as long as the RAM of a fixed window is switched off. */
+bool virtio_cma_block_migration_ram(VirtIOCMA *s);
+
+/* virtio-cma-plan.c */
+/* Parse and check what the properties ask for; sets the sizes of leases. */
+bool virtio_cma_plan(VirtIOCMA *s, VcmaSpecs *specs, Error **errp);
+/* @gone: see VcmaWindowDesc; its opaque is @s. */
+bool virtio_cma_make_windows(VirtIOCMA *s, const VcmaSpecs *specs,
+                             void (*gone)(void *opaque, uint64_t lease),
+                             Error **errp);
+void virtio_cma_retire_windows(VirtIOCMA *s);
 
 /* virtio-cma-req.c */
 void virtio_cma_handle_requests(VirtIODevice *vdev, VirtQueue *vq);

@@ -10,7 +10,7 @@
 
 struct table {
 	unsigned int columns;
-	gboolean *right;
+	gboolean *right, *hidden;
 	GPtrArray *cells;	/* the first row is the headings */
 };
 
@@ -21,6 +21,7 @@ struct table *table_new(const char *const *headings)
 
 	t->columns = g_strv_length((char **)headings);
 	t->right = g_new0(gboolean, t->columns);
+	t->hidden = g_new0(gboolean, t->columns);
 	t->cells = g_ptr_array_new_with_free_func(g_free);
 	for (i = 0; i < t->columns; i++) {
 		t->right[i] = headings[i][0] == '>';
@@ -35,6 +36,7 @@ void table_free(struct table *t)
 		return;
 	g_ptr_array_unref(t->cells);
 	g_free(t->right);
+	g_free(t->hidden);
 	g_free(t);
 }
 
@@ -46,6 +48,11 @@ void table_take(struct table *t, char *text)
 void table_add(struct table *t, const char *text)
 {
 	table_take(t, g_strdup(text));
+}
+
+void table_hide(struct table *t, unsigned int column)
+{
+	t->hidden[column] = TRUE;
 }
 
 static const char *cell(const struct table *t, unsigned int i)
@@ -66,6 +73,8 @@ char *table_to_string(const struct table *t)
 	for (i = 0; i < t->cells->len; i++) {
 		unsigned int c = i % t->columns;
 
+		if (t->hidden[c])
+			continue;
 		if (c)
 			g_string_append(s, "  ");
 		if (t->right[c])

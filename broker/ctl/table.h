@@ -17,6 +17,8 @@ void table_free(struct table *t);
 void table_take(struct table *t, char *text);
 /* The same with a copy of @text. */
 void table_add(struct table *t, const char *text);
+/* Do not show a column, counted from 0; neither the first nor the last one. */
+void table_hide(struct table *t, unsigned int column);
 /* All of it, g_free().  An empty cell is shown as "-". */
 char *table_to_string(const struct table *t);
 /* Print and free. */

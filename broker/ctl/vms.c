@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vms.c - vcmactl vms: who has what, and who was refused what
+ * vms.c - vcmactl vms: who has what in which bank, and who was refused what
  */
 #include "ctl.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+
+#define COLUMN_BANK 1
 
 /* "64M: guaranteed to alpha"; empty if nothing was refused. */
 static char *refusal(const struct vcma_op_vm *v)
@@ -33,6 +35,7 @@ static struct json_object *to_json(const void *record)
 	char *state = format_vm_state(flags & ~VCMA_VM_DEGRADED);
 
 	json_add_name(o, "name", v->name);
+	json_add_number(o, "bank", v->bank);
 	json_add_name(o, "pool", v->pool);
 	json_add_text(o, "state", state);
 	json_add_bool(o, "degraded", flags & VCMA_VM_DEGRADED);
@@ -81,17 +84,20 @@ static char *guarantee(const struct vcma_op_vm *v)
 static void print_table(const GArray *vms)
 {
 	static const char *const headings[] = {
-		"VM", "POOL", "STATE", ">GUARANTEE", ">LIMIT", ">CHARGED", ">LEASED", ">DIRTY",
+		"VM", ">BANK", "POOL", "STATE", ">GUARANTEE", ">LIMIT", ">CHARGED", ">LEASED", ">DIRTY",
 		">QUARANTINED", ">LEASES", ">WAITING", ">RECLAIMED", ">PID", "LAST REFUSAL",
 		NULL,
 	};
 	struct table *t = table_new(headings);
+	bool banks = false;
 	guint i;
 
 	for (i = 0; i < vms->len; i++) {
 		const struct vcma_op_vm *v = &g_array_index(vms, struct vcma_op_vm, i);
 
+		banks |= v->bank != 0;
 		table_take(t, format_name(v->name));
+		table_take(t, cell_number(v->bank));
 		table_take(t, format_name(v->pool));
 		table_take(t, format_vm_state(vcma_le32_to_cpu(v->flags)));
 		table_take(t, guarantee(v));
@@ -109,13 +115,15 @@ static void print_table(const GArray *vms)
 			table_add(t, "");
 		table_take(t, refusal(v));
 	}
+	if (!banks)
+		table_hide(t, COLUMN_BANK);
 	table_print(t);
 }
 
 int cmd_vms(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct ctl_view view = {
-		.summary = "Shows what each VM is promised, what it has, and what it was refused.",
+		.summary = "Shows what each VM is promised, what it has, and what it was refused, in each of its banks.",
 		.type = VCMA_MSG_OP_VMS,
 		.record_size = sizeof(struct vcma_op_vm),
 		.to_json = to_json,

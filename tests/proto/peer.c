@@ -8,12 +8,13 @@
  * "refused STATUS", "bad ..." or "error ...".  Meanwhile it answers the broker:
  * PING always, RECLAIM as the command on-reclaim says.
  *
- *	info				granule, chunk, largest lease, guarantee, limit, instance
- *	lease NAME SIZE [DEADLINE_MS]	ok ID GRANULES, mapped side by side
+ *	info				banks, granule, chunk, largest lease, guarantee, limit, instance
+ *	lease NAME SIZE [DEADLINE_MS [BANK]]
+ *					ok ID GRANULES, mapped side by side
  *	fill NAME BYTE			write the byte everywhere
  *	check NAME BYTE			is it there everywhere?
  *	pfn NAME			first PFN, from pagemap; bad if they are not consecutive
- *	release NAME			unmap, close, RELEASE
+ *	release NAME...			unmap, close, RELEASE all of them at once
  *	keep NAME			RELEASE, but keep descriptors and mapping
  *	poke NAME BYTE			write to what was kept: ok, or "ok fault"
  *	peek NAME BYTE			as check, or "ok fault"
@@ -237,7 +238,8 @@ static bool listen_for(struct peer *p, uint64_t ms, bool answer)
 
 /* --- commands --- */
 
-static void cmd_lease(struct peer *p, const char *name, const char *size, const char *deadline)
+static void cmd_lease(struct peer *p, const char *name, const char *size, const char *deadline,
+		      const char *bank)
 {
 	struct vcma_client_lease_args args = { .max_addr = ~UINT64_C(0), .deadline_ms = 2000 };
 	struct held *h = NULL;
@@ -249,6 +251,8 @@ static void cmd_lease(struct peer *p, const char *name, const char *size, const 
 	}
 	if (deadline)
 		args.deadline_ms = (uint32_t)atoi(deadline);
+	if (deadline && bank)
+		args.bank = (uint32_t)atoi(bank);
 	for (unsigned int i = 0; i < LEASES_MAX && !h; i++)
 		h = p->held[i].used ? NULL : &p->held[i];
 	if (!h) {
@@ -368,23 +372,44 @@ static void cmd_pfn(struct peer *p, struct held *h)
 	printf("ok 0x%" PRIx64 "\n", first);
 }
 
-static void cmd_release(struct peer *p, struct held *h, bool keep)
+static void release_ids(struct peer *p, const uint64_t *id, uint32_t n)
 {
-	uint64_t id = h->id;
 	int r;
 
-	if (keep)
-		h->kept = true;
-	else
-		drop(h);
 	p->answered = false;
-	r = vcma_client_release(p->client, &id, 1, on_reply, p);
+	r = vcma_client_release(p->client, id, n, on_reply, p);
 	if (r < 0 || !listen_for(p, DEADLINE_MS, true))
 		printf("error: %s\n", r < 0 ? strerror(-r) : "no answer");
 	else if (p->status != VCMA_ST_OK)
 		printf("refused %s\n", vcma_status_name(p->status));
 	else
 		printf("ok\n");
+}
+
+static void cmd_keep(struct peer *p, struct held *h)
+{
+	h->kept = true;
+	release_ids(p, &h->id, 1);
+}
+
+static void cmd_release(struct peer *p, char **names)
+{
+	struct held *h[WORDS_MAX];
+	uint64_t id[WORDS_MAX];
+	uint32_t n = 0;
+
+	for (; *names; names++) {
+		h[n] = find(p, *names);
+		if (!h[n]) {
+			printf("error: %s: no such lease\n", *names);
+			return;
+		}
+		id[n] = h[n]->id;
+		n++;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		drop(h[i]);
+	release_ids(p, id, n);
 }
 
 static void cmd_haunt(struct peer *p, struct held *h)
@@ -442,9 +467,10 @@ static void cmd_info(struct peer *p)
 		return;
 	}
 	printf("ok vm=%s pool=%s granule=%" PRIu64 " chunk=%" PRIu64 " max=%" PRIu64
-	       " guarantee=%" PRIu64 " limit=%" PRIu64 " contiguous=%d instance=%" PRIx64 "\n",
+	       " guarantee=%" PRIu64 " limit=%" PRIu64 " contiguous=%d banks=%" PRIx32
+	       " instance=%" PRIx64 "\n",
 	       i->vm, i->pool, i->granule_size, i->chunk_size, i->lease_max, i->guarantee,
-	       i->limit, !!(i->flags & VCMA_POOL_CONTIGUOUS), i->instance);
+	       i->limit, !!(i->flags & VCMA_POOL_CONTIGUOUS), i->banks, i->instance);
 }
 
 static void cmd_on_reclaim(struct peer *p, const char *how)
@@ -460,7 +486,7 @@ static bool on_lease_command(struct peer *p, char **w)
 	const char *byte = w[1] && w[2] ? w[2] : "0";
 
 	if (!strcmp(w[0], "lease") && w[1] && w[2])
-		cmd_lease(p, w[1], w[2], w[3]);
+		cmd_lease(p, w[1], w[2], w[3], w[3] ? w[4] : NULL);
 	else if (!h)
 		return false;
 	else if (!strcmp(w[0], "fill") || !strcmp(w[0], "poke"))
@@ -470,9 +496,9 @@ static bool on_lease_command(struct peer *p, char **w)
 	else if (!strcmp(w[0], "pfn"))
 		cmd_pfn(p, h);
 	else if (!strcmp(w[0], "release"))
-		cmd_release(p, h, false);
+		cmd_release(p, w + 1);
 	else if (!strcmp(w[0], "keep"))
-		cmd_release(p, h, true);
+		cmd_keep(p, h);
 	else if (!strcmp(w[0], "remap"))
 		cmd_remap(p, h);
 	else if (!strcmp(w[0], "haunt"))

@@ -101,16 +101,21 @@ static void expect_goodbye(int fd, uint32_t status)
 	close(fd);
 }
 
+static void make_hello(struct daemon *d, struct vcma_hello *m)
+{
+	vcma_msg_init(m, sizeof(*m), VCMA_MSG_HELLO);
+	m->hdr.sequence = vcma_cpu_to_le32(++d->sequence);
+	m->version_min = vcma_cpu_to_le16(1);
+	m->version_max = vcma_cpu_to_le16(7);
+	vcma_name_set(m->name, "test");
+}
+
 static uint32_t say_hello(struct daemon *d, int fd)
 {
 	struct vcma_packet pkt;
 	struct vcma_hello m;
 
-	vcma_msg_init(&m, sizeof(m), VCMA_MSG_HELLO);
-	m.hdr.sequence = vcma_cpu_to_le32(++d->sequence);
-	m.version_min = vcma_cpu_to_le16(1);
-	m.version_max = vcma_cpu_to_le16(7);
-	vcma_name_set(m.name, "test");
+	make_hello(d, &m);
 	send_raw(fd, &m, sizeof(m)); /* if it was closed already, there is a GOODBYE to read */
 	if (receive(fd, &pkt) != 1)
 		fail_msg("closed, an answer to HELLO was expected");
@@ -135,15 +140,20 @@ static int dial_bad(struct daemon *d)
 	return -1;
 }
 
+static void make_lease(struct daemon *d, struct vcma_lease_req *m, uint64_t size, uint32_t deadline)
+{
+	vcma_msg_init(m, sizeof(*m), VCMA_MSG_LEASE);
+	m->hdr.sequence = vcma_cpu_to_le32(++d->sequence);
+	m->size = vcma_cpu_to_le64(size);
+	m->max_addr = ~(__le64)0;
+	m->deadline_ms = vcma_cpu_to_le32(deadline);
+}
+
 static uint32_t send_lease(struct daemon *d, int fd, uint64_t size, uint32_t deadline)
 {
 	struct vcma_lease_req m;
 
-	vcma_msg_init(&m, sizeof(m), VCMA_MSG_LEASE);
-	m.hdr.sequence = vcma_cpu_to_le32(++d->sequence);
-	m.size = vcma_cpu_to_le64(size);
-	m.max_addr = ~(__le64)0;
-	m.deadline_ms = vcma_cpu_to_le32(deadline);
+	make_lease(d, &m, size, deadline);
 	assert_int_equal(send_raw(fd, &m, sizeof(m)), 0);
 	return d->sequence;
 }
@@ -441,6 +451,54 @@ static void test_abort(void **state)
 	close(fd);
 }
 
+static uint32_t ask_bank(struct daemon *d, int fd, uint64_t size, uint32_t bank)
+{
+	struct vcma_lease_req m;
+	uint32_t status;
+
+	make_lease(d, &m, size, 1000);
+	m.bank = vcma_cpu_to_le32(bank);
+	assert_int_equal(send_raw(fd, &m, sizeof(m)), 0);
+	lease_reply(fd, &status);
+	return status;
+}
+
+/* Banks, by peers that did not say that they know them, and by one that did. [B-22], [B-32], [B-83] */
+static void test_banks(void **state)
+{
+	struct daemon *d = *state;
+	struct vcma_hello_reply *r;
+	struct vcma_packet pkt;
+	struct vcma_hello m;
+	int fd = dial_bad(d);
+
+	assert_int_equal(ask_bank(d, fd, MIB, 1), VCMA_ST_INVALID);
+	assert_int_equal(ask_bank(d, fd, 8 * MIB, 1), VCMA_ST_UNSUPPORTED);
+	assert_int_equal(ask_bank(d, fd, 8 * MIB, UINT32_MAX), VCMA_ST_UNSUPPORTED);
+	assert_int_equal(release(d, fd, get_lease(d, fd, 8 * MIB), 1), VCMA_ST_OK);
+	close(fd);
+	wait_idle(d);
+
+	make_hello(d, &m);
+	m.capabilities = ~(__le32)0;
+	for (int i = 0; i < 500; i++, close(fd), usleep(10000)) {
+		fd = dial(d, "bad");
+		send_raw(fd, &m, sizeof(m));
+		assert_int_equal(receive(fd, &pkt), 1);
+		if (vcma_msg_status(&pkt.hdr) == VCMA_ST_OK)
+			break;
+	}
+	r = (void *)pkt.data;
+	assert_int_equal(vcma_le32_to_cpu(r->capabilities), VCMA_CAP_BANKS);
+	assert_int_equal(vcma_le32_to_cpu(r->banks), 1);
+	assert_int_equal(ask_bank(d, fd, MIB, 1), VCMA_ST_INVALID);
+	assert_int_equal(ask_bank(d, fd, 8 * MIB, 1), VCMA_ST_DENIED);
+	assert_int_equal(ask_bank(d, fd, 8 * MIB, 32), VCMA_ST_DENIED);
+	assert_int_equal(ask_bank(d, fd, 8 * MIB, UINT32_MAX), VCMA_ST_DENIED);
+	assert_int_equal(release(d, fd, get_lease(d, fd, 8 * MIB), 1), VCMA_ST_OK);
+	close(fd);
+}
+
 /* Answered, and the connection goes on. [B-12], [B-40] */
 static void test_bad_sizes(void **state)
 {
@@ -705,7 +763,7 @@ int main(void)
 		T(test_bad_sizes), T(test_wrong_ack), T(test_abort), T(test_no_ack),
 		T(test_foreign_leases), T(test_too_many), T(test_does_not_read),
 		T(test_no_room_for_fds), T(test_silent), T(test_hang_up),
-		T(test_rounds), T(test_log), cmocka_unit_test(test_parts),
+		T(test_rounds), T(test_banks), T(test_log), cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_share),
 	};
 

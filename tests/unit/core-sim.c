@@ -71,34 +71,59 @@ static const struct core_ops sim_ops = {
 	.scrub = on_scrub,
 };
 
-struct sim *sim_new_pfns(const uint64_t *pfn, uint32_t nr, uint64_t chunk, uint64_t granule)
+static struct sim *sim_empty(void)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
-	struct core_pool_desc desc = {
-		.name = "pool", .granule_size = granule, .chunk_size = chunk,
-		.flags = VCMA_POOL_CONTIGUOUS, .backing = VCMA_BACKING_HUGETLB,
-		.pfn = pfn, .nr = nr,
-	};
 
 	assert_non_null(sim);
 	sim->now = 1000;
 	sim->core = core_new(&sim_ops, sim);
 	assert_non_null(sim->core);
-	assert_int_equal(core_pool_add(sim->core, &desc, &sim->pool), 0);
+	return sim;
+}
+
+struct core_pool *sim_pool_pfns(struct sim *sim, const char *name, const uint64_t *pfn, uint32_t nr,
+				uint64_t chunk, uint64_t granule)
+{
+	struct core_pool_desc desc = {
+		.name = name, .granule_size = granule, .chunk_size = chunk,
+		.flags = VCMA_POOL_CONTIGUOUS, .backing = VCMA_BACKING_HUGETLB,
+		.pfn = pfn, .nr = nr,
+	};
+	struct core_pool *pool = NULL;
+
+	assert_int_equal(core_pool_add(sim->core, &desc, &pool), 0);
+	return pool;
+}
+
+struct core_pool *sim_pool(struct sim *sim, const char *name, uint64_t base, uint64_t size,
+			   uint64_t chunk, uint64_t granule)
+{
+	uint32_t nr = (uint32_t)(size / granule), i;
+	uint64_t *pfn = calloc(nr, sizeof(*pfn));
+	struct core_pool *pool;
+
+	assert_non_null(pfn);
+	for (i = 0; i < nr; i++)
+		pfn[i] = (base + i * granule) / 4096;
+	pool = sim_pool_pfns(sim, name, pfn, nr, chunk, granule);
+	free(pfn);
+	return pool;
+}
+
+struct sim *sim_new_pfns(const uint64_t *pfn, uint32_t nr, uint64_t chunk, uint64_t granule)
+{
+	struct sim *sim = sim_empty();
+
+	sim->pool = sim_pool_pfns(sim, "pool", pfn, nr, chunk, granule);
 	return sim;
 }
 
 struct sim *sim_new(uint64_t base, uint64_t size, uint64_t chunk, uint64_t granule)
 {
-	uint32_t nr = (uint32_t)(size / granule), i;
-	uint64_t *pfn = calloc(nr, sizeof(*pfn));
-	struct sim *sim;
+	struct sim *sim = sim_empty();
 
-	assert_non_null(pfn);
-	for (i = 0; i < nr; i++)
-		pfn[i] = (base + i * granule) / 4096;
-	sim = sim_new_pfns(pfn, nr, chunk, granule);
-	free(pfn);
+	sim->pool = sim_pool(sim, "pool", base, size, chunk, granule);
 	return sim;
 }
 
@@ -120,17 +145,32 @@ struct core_vm *sim_vm(struct sim *sim, const char *name, uint64_t guarantee, ui
 		       uint64_t limit)
 {
 	struct core_vm_desc desc = {
-		.name = name, .pool = sim->pool, .guarantee = guarantee,
-		.guarantee_run = run, .limit = limit,
+		.name = name,
+		.share = { .pool = sim->pool, .guarantee = guarantee, .guarantee_run = run,
+			   .limit = limit },
 	};
 	struct core_vm *vm;
 
-	assert_true(sim->nr_vms < SIM_VMS);
+	assert_true(sim->nr_vms < SIM_VMS && sim->nr_shares < SIM_SHARES);
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, NULL), 0);
 	core_vm_connected(sim->core, vm, 1000 + sim->nr_vms, sim->now);
 	sim->vm[sim->nr_vms++] = vm;
+	sim->share[sim->nr_shares++] = (struct sim_share){ .vm = vm };
 	sim_check(sim);
 	return vm;
+}
+
+void sim_bank(struct sim *sim, struct core_vm *vm, uint32_t bank, struct core_pool *pool,
+	      uint64_t guarantee, uint64_t run, uint64_t limit)
+{
+	struct core_share_desc desc = {
+		.pool = pool, .guarantee = guarantee, .guarantee_run = run, .limit = limit,
+	};
+
+	assert_true(sim->nr_shares < SIM_SHARES);
+	assert_int_equal(core_bank_add(sim->core, vm, bank, &desc, NULL), 0);
+	sim->share[sim->nr_shares++] = (struct sim_share){ .vm = vm, .bank = bank };
+	sim_check(sim);
 }
 
 uint32_t sim_ask_args(struct sim *sim, struct core_vm *vm, const struct core_lease_args *args)
@@ -140,13 +180,18 @@ uint32_t sim_ask_args(struct sim *sim, struct core_vm *vm, const struct core_lea
 	return sim->sequence;
 }
 
-uint32_t sim_ask(struct sim *sim, struct core_vm *vm, uint64_t size)
+uint32_t sim_ask_of(struct sim *sim, struct core_vm *vm, uint32_t bank, uint64_t size)
 {
 	struct core_lease_args args = {
-		.size = size, .max_addr = UINT64_MAX, .deadline_ms = DEADLINE_MS,
+		.size = size, .max_addr = UINT64_MAX, .bank = bank, .deadline_ms = DEADLINE_MS,
 	};
 
 	return sim_ask_args(sim, vm, &args);
+}
+
+uint32_t sim_ask(struct sim *sim, struct core_vm *vm, uint64_t size)
+{
+	return sim_ask_of(sim, vm, 0, size);
 }
 
 struct sim_answer *sim_answer(struct sim *sim, struct core_vm *vm, uint32_t sequence)
@@ -171,20 +216,30 @@ void sim_ack(struct sim *sim, struct sim_answer *answer)
 	sim_check(sim);
 }
 
-uint64_t sim_lease(struct sim *sim, struct core_vm *vm, uint64_t size)
+uint64_t sim_lease_of(struct sim *sim, struct core_vm *vm, uint32_t bank, uint64_t size)
 {
-	struct sim_answer *answer = sim_answer(sim, vm, sim_ask(sim, vm, size));
+	struct sim_answer *answer = sim_answer(sim, vm, sim_ask_of(sim, vm, bank, size));
 
 	sim_ack(sim, answer);
 	return answer->id;
 }
 
-uint32_t sim_refusal(struct sim *sim, struct core_vm *vm, uint64_t size)
+uint64_t sim_lease(struct sim *sim, struct core_vm *vm, uint64_t size)
 {
-	struct sim_answer *answer = sim_answer(sim, vm, sim_ask(sim, vm, size));
+	return sim_lease_of(sim, vm, 0, size);
+}
+
+uint32_t sim_refusal_of(struct sim *sim, struct core_vm *vm, uint32_t bank, uint64_t size)
+{
+	struct sim_answer *answer = sim_answer(sim, vm, sim_ask_of(sim, vm, bank, size));
 
 	assert_non_null(answer);
 	return answer->status;
+}
+
+uint32_t sim_refusal(struct sim *sim, struct core_vm *vm, uint64_t size)
+{
+	return sim_refusal_of(sim, vm, 0, size);
 }
 
 void sim_release(struct sim *sim, struct core_vm *vm, uint64_t lease)
@@ -224,16 +279,22 @@ void sim_tick(struct sim *sim, uint64_t ms)
 	sim_check(sim);
 }
 
-struct vcma_op_vm sim_vm_record(struct sim *sim, struct core_vm *vm)
+struct vcma_op_vm sim_bank_record(struct sim *sim, struct core_vm *vm, uint32_t bank)
 {
 	struct vcma_op_vm ret = { .flags = 0 };
 	uint64_t next;
 	uint32_t i;
 
-	for (i = 0; i < sim->nr_vms; i++)
-		if (sim->vm[i] == vm)
-			assert_int_equal(core_report_vms(sim->core, i, &ret, 1, &next), 1);
+	for (i = 0; i < sim->nr_shares; i++)
+		if (sim->share[i].vm == vm && sim->share[i].bank == bank)
+			assert_int_equal(core_report_vms(sim->core, true, i, &ret, 1, &next), 1);
+	assert_int_equal(ret.bank, bank);
 	return ret;
+}
+
+struct vcma_op_vm sim_vm_record(struct sim *sim, struct core_vm *vm)
+{
+	return sim_bank_record(sim, vm, 0);
 }
 
 struct vcma_op_pool sim_pool_record(struct sim *sim)
@@ -242,7 +303,6 @@ struct vcma_op_pool sim_pool_record(struct sim *sim)
 	uint64_t next;
 
 	assert_int_equal(core_report_pools(sim->core, 0, &ret, 1, &next), 1);
-	assert_int_equal(next, 0);
 	return ret;
 }
 
@@ -251,7 +311,7 @@ struct vcma_op_lease sim_lease_record(struct sim *sim, uint64_t id)
 	struct vcma_op_lease ret;
 	uint64_t next;
 
-	assert_int_equal(core_report_leases(sim->core, id, &ret, 1, sim->now, &next), 1);
+	assert_int_equal(core_report_leases(sim->core, true, id, &ret, 1, sim->now, &next), 1);
 	assert_int_equal(ret.lease, id);
 	return ret;
 }

@@ -268,9 +268,39 @@ static void test_lease_arguments(void **state)
 	/* The client's own deadline is after the broker's. */
 	args.max_addr = UINT64_MAX;
 	args.deadline_ms = 1000;
+	/* [B-22]: this broker did not say that it knows banks. */
+	args.bank = 1;
+	assert_int_equal(vcma_client_lease(f->client, &args, on_lease, f), -EINVAL);
+	assert_nothing_sent(f);
+	args.bank = 0;
 	assert_true(vcma_client_lease(f->client, &args, on_lease, f) > 0);
 	assert_true(vcma_client_timeout(f->client) > 1000);
 	assert_true(vcma_client_timeout(f->client) <= 1000 + VCMA_CLIENT_GRACE_MS);
+}
+
+/* [B-83]: which banks there are, the broker says; a bank is named only to who knows the word. */
+static void test_lease_of_bank(void **state)
+{
+	struct fixture *f = *state;
+	struct vcma_client_lease_args args = {
+		.size = GRANULE, .max_addr = UINT64_MAX, .deadline_ms = 1000, .bank = 31,
+	};
+	struct vcma_hello_reply m;
+	struct vcma_lease_req *req;
+
+	greet(f);
+	assert_int_equal(vcma_client_lease(f->client, &args, on_lease, f), -ENOTCONN);
+	make_hello_reply(&m, take(f, VCMA_MSG_HELLO));
+	m.capabilities = vcma_cpu_to_le32(VCMA_CAP_BANKS);
+	m.banks = vcma_cpu_to_le32(3);
+	give(f, &m, sizeof(m));
+	assert_int_equal(vcma_client_dispatch(f->client), 0);
+	assert_true(vcma_client_lease(f->client, &args, on_lease, f) > 0);
+	req = take(f, VCMA_MSG_LEASE);
+	assert_int_equal(vcma_le32_to_cpu(req->bank), 31);
+	reply_empty(f, &req->hdr, VCMA_ST_DENIED);
+	assert_int_equal(vcma_client_dispatch(f->client), 0);
+	assert_int_equal(f->lease_status, VCMA_ST_DENIED);
 }
 
 /* Every single-byte change of a lease reply is refused or harmless; nothing leaks. */
@@ -307,6 +337,7 @@ int main(void)
 		LIVE(test_lease_cancelled),
 		LIVE(test_lease_without_room),
 		LIVE(test_lease_arguments),
+		BARE(test_lease_of_bank),
 		LIVE(test_flipped_bytes),
 	};
 

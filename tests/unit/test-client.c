@@ -27,6 +27,7 @@ static void test_hello(void **state)
 	assert_int_equal(info->limit, 192 * MIB);
 	assert_string_equal(info->vm, "alpha");
 	assert_string_equal(info->pool, "main");
+	assert_int_equal(info->banks, 1);	/* of a broker that knows no others */
 	assert_int_equal(vcma_client_events(f->client), POLLIN);
 	assert_true(vcma_client_timeout(f->client) > 1000);
 	assert_int_equal(vcma_client_connect(f->client, "/nowhere", "test", 0), -EISCONN);
@@ -41,8 +42,24 @@ static void test_hello_says_who(void **state)
 	m = take(f, VCMA_MSG_HELLO);
 	assert_int_equal(vcma_le64_to_cpu(m->instance), 99);
 	assert_string_equal(m->name, "test");
-	assert_int_equal(vcma_le32_to_cpu(m->capabilities), 0);
+	assert_int_equal(vcma_le32_to_cpu(m->capabilities), VCMA_CAP_BANKS);
 	assert_int_equal(ask_lease(f, GRANULE), -ENOTCONN);
+}
+
+/* [B-32] */
+static void test_hello_banks(void **state)
+{
+	struct fixture *f = *state;
+	struct vcma_hello_reply m;
+
+	greet(f);
+	make_hello_reply(&m, take(f, VCMA_MSG_HELLO));
+	m.capabilities = vcma_cpu_to_le32(VCMA_CAP_BANKS);
+	m.banks = vcma_cpu_to_le32(0x80000003);
+	give(f, &m, sizeof(m));
+	assert_int_equal(vcma_client_dispatch(f->client), 0);
+	assert_int_equal(vcma_client_info(f->client)->capabilities, VCMA_CAP_BANKS);
+	assert_int_equal(vcma_client_info(f->client)->banks, 0x80000003);
 }
 
 /* [B-24] */
@@ -85,7 +102,7 @@ static void test_hello_bad_replies(void **state)
 	struct fixture *f = *state;
 	unsigned int i;
 
-	for (i = 0; i < 7; i++) {
+	for (i = 0; i < 9; i++) {
 		struct vcma_hello_reply m;
 
 		greet(f);
@@ -99,6 +116,8 @@ static void test_hello_bad_replies(void **state)
 		case 5: memset(m.vm, 'x', sizeof(m.vm)); break;
 		case 6: m.hdr.type = vcma_cpu_to_le16(VCMA_MSG_PING | VCMA_MSG_REPLY);
 			break;
+		case 7: m.banks = vcma_cpu_to_le32(3); break;
+		case 8: m.capabilities = vcma_cpu_to_le32(VCMA_CAP_BANKS); break;
 		}
 		give(f, &m, sizeof(m));
 		f->closes = 0;
@@ -431,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LIVE(test_hello),
 		BARE(test_hello_says_who),
+		BARE(test_hello_banks),
 		BARE(test_hello_refused),
 		BARE(test_hello_refused_when_waited_for),
 		BARE(test_hello_never_answered),

@@ -104,14 +104,14 @@ static void test_demo(void **state)
 	assert_ptr_equal(config_pool(f->cfg, 0)->backing, &backing_memfd);
 	vm = config_vm(f->cfg, 0);
 	assert_string_equal(vm->name, "alpha");
-	assert_int_equal(vm->guarantee, 64 * MIB);
-	assert_int_equal(vm->guarantee_run, 64 * MIB);
-	assert_int_equal(vm->limit, 192 * MIB);
+	assert_int_equal(vm->bank[0].guarantee, 64 * MIB);
+	assert_int_equal(vm->bank[0].guarantee_run, 64 * MIB);
+	assert_int_equal(vm->bank[0].limit, 192 * MIB);
 	assert_string_equal(vm->socket, "/run/vcma-test/alpha.sock");
 	assert_int_equal(vm->mode, 0600);
 	assert_true(vm->group);
 	vm = config_vm(f->cfg, 1);
-	assert_int_equal(vm->guarantee_run, 16 * MIB); /* defaults to the chunk */
+	assert_int_equal(vm->bank[0].guarantee_run, 16 * MIB); /* defaults to the chunk */
 	assert_string_equal(vm->socket, "/tmp/b.sock");
 	assert_int_equal(vm->mode, 0660);
 	assert_false(vm->group);
@@ -125,9 +125,9 @@ static void test_defaults(void **state)
 	assert_int_equal(load(f, "[pool p]\nsize=1G\n[vm a]\n"), 0);
 	assert_int_equal(config_pool(f->cfg, 0)->chunk, 64 * MIB); /* a sixteenth */
 	assert_ptr_equal(config_pool(f->cfg, 0)->backing, &backing_hugetlb);
-	assert_int_equal(config_vm(f->cfg, 0)->guarantee, 0);
-	assert_int_equal(config_vm(f->cfg, 0)->guarantee_run, 0);
-	assert_int_equal(config_vm(f->cfg, 0)->limit, 1024 * MIB);
+	assert_int_equal(config_share(f->cfg, 0, 0)->guarantee, 0);
+	assert_int_equal(config_share(f->cfg, 0, 0)->guarantee_run, 0);
+	assert_int_equal(config_share(f->cfg, 0, 0)->limit, 1024 * MIB);
 	assert_int_equal(config_vm(f->cfg, 0)->uid, geteuid());
 }
 
@@ -138,7 +138,7 @@ static void test_options(void **state)
 
 	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "256M", .vms = vms }), 0);
 	assert_int_equal(f->cfg->vms->len, 2);
-	assert_int_equal(config_vm(f->cfg, 1)->limit, 256 * MIB);
+	assert_int_equal(config_share(f->cfg, 1, 0)->limit, 256 * MIB);
 	assert_int_equal(config_pool(f->cfg, 0)->chunk, 16 * MIB);
 	assert_null(config_pool(f->cfg, 0)->backing); /* whichever can be had */
 }
@@ -182,7 +182,7 @@ static void test_unknown_key(void **state)
 
 static void test_unknown_group(void **state)
 {
-	assert_only_error(*state, POOL "[vm a]\n[bank 1]\n", "[bank 1]", "", "unknown group");
+	assert_only_error(*state, POOL "[vm a]\n[banks 1]\n", "[banks 1]", "", "unknown group");
 }
 
 static void test_group_twice(void **state)
@@ -273,6 +273,74 @@ static void test_sizes(void **state)
 	assert_error(f, "[vm a]", "limit", "\"-1\" is not a size");
 }
 
+#define TWO POOL "[pool two]\nbacking=memfd\nsize=64M\nchunk=4M\n"
+
+static void test_banks(void **state)
+{
+	struct fixture *f = *state;
+	const struct config_share *share;
+
+	/* A bank may come before its VM, and a VM before its pools. */
+	assert_int_equal(load(f, "[bank a 31]\npool=two\nguarantee=8M/8M\nlimit=16M\n"
+				 "[vm b]\npool=two\nguarantee=56M\n" "[vm a]\npool=main\n" TWO
+				 "[bank b 1]\npool=main\n"), 0);
+	assert_int_equal(config_vm(f->cfg, 1)->banks, 0x80000001);
+	share = config_share(f->cfg, 1, 31);
+	assert_int_equal(share->pool, 1);
+	assert_int_equal(share->guarantee, 8 * MIB);
+	assert_int_equal(share->guarantee_run, 8 * MIB);
+	assert_int_equal(share->limit, 16 * MIB);
+	assert_int_equal(config_vm(f->cfg, 0)->banks, 3);
+	share = config_share(f->cfg, 0, 1);
+	assert_int_equal(share->pool, 0);
+	assert_int_equal(share->guarantee, 0);
+	assert_int_equal(share->limit, 256 * MIB); /* the pool's size */
+	assert_null(config_share(f->cfg, 0, 2));
+	assert_null(config_share(f->cfg, 0, 32));
+}
+
+static void test_bank_names(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, TWO "[vm a]\npool=main\n[bank a 0]\npool=two\n"
+				 "[bank a 32]\npool=two\n[bank a x]\npool=two\n[bank a]\npool=two\n"
+				 "[bank a 1 2]\npool=two\n[bank b 1]\npool=two\n"
+				 "[bank a 2]\npool=two\n[bank a 02]\npool=two\n"), -EINVAL);
+	assert_error(f, "[bank a 0]", "\"0\" is not the number of a bank", "what [vm a] says");
+	assert_error(f, "[bank a 32]", "\"32\" is not the number of a bank", "1 to 31");
+	assert_error(f, "[bank a x]", "\"x\" is not the number of a bank", "");
+	assert_error(f, "[bank a]", "write [bank VM NUMBER]", "");
+	assert_error(f, "[bank a 1 2]", "write [bank VM NUMBER]", "");
+	assert_error(f, "[bank b 1]", "there is no [vm b]", "");
+	assert_error(f, "[bank a 02]", "bank 2 of a is there twice", "");
+	assert_int_equal(f->errors->len, 7);
+}
+
+static void test_bank_keys(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, TWO "[vm a]\npool=main\n[bank a 1]\nsocket=/tmp/x\n"
+				 "[bank a 2]\npool=three\n[bank a 3]\npool=main\n"
+				 "[bank a 4]\npool=two\nguarantee=6M\nlimit=128M\n"
+				 "[vm b]\npool=two\n[bank b 1]\npool=main\nlimit=0\n"), -EINVAL);
+	assert_error(f, "[bank a 1]", "socket", "known here: pool, guarantee, limit");
+	assert_error(f, "[bank a 1]", "pool", "is missing: say in which pool");
+	assert_error(f, "[bank a 2]", "pool", "there is no [pool three]");
+	assert_error(f, "[bank a 3]", "pool", "main is the pool of bank 0 of a already");
+	assert_error(f, "[bank a 4]", "guarantee", "6M is not a multiple of the chunk of pool two");
+	assert_error(f, "[bank a 4]", "limit", "128M is more than pool two has");
+	assert_error(f, "[bank b 1]", "limit", "drop [bank b 1] instead");
+}
+
+static void test_bank_guarantees(void **state)
+{
+	assert_only_error(*state, TWO "[vm a]\npool=main\n[bank a 1]\npool=two\nguarantee=36M\n"
+			  "[vm b]\npool=two\nguarantee=32M\n",
+			  "[pool two]", "size", "add up to 68M, beyond the pool's 64M");
+}
+
 static void test_owner_mode(void **state)
 {
 	struct fixture *f = *state;
@@ -320,7 +388,8 @@ int main(void)
 		T(test_unknown_key), T(test_unknown_group), T(test_group_twice),
 		T(test_limit_below_guarantee), T(test_beyond_pool), T(test_limit_beyond_pool),
 		T(test_not_a_multiple), T(test_run), T(test_duplicate_socket), T(test_names),
-		T(test_unknown_pool), T(test_which_pool), T(test_sizes), T(test_owner_mode),
+		T(test_unknown_pool), T(test_which_pool), T(test_sizes), T(test_banks), T(test_bank_names),
+		T(test_bank_keys), T(test_bank_guarantees), T(test_owner_mode),
 		T(test_nothing), T(test_sockets_and_level),
 	};
 

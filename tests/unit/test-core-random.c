@@ -3,8 +3,8 @@
  * test-core-random.c - random events against a model that knows nothing of
  * how the core decides, only what it must never do
  *
- * The model has one owner for each granule.  After each event core_check()
- * is called, too.  VCMA_SEED=N repeats a run; the seed is printed.
+ * The model has one owner for each granule of all pools.  After each event
+ * core_check() is called, too.  VCMA_SEED=N repeats a run; the seed is printed.
  */
 
 #include "core-sim.h"
@@ -16,7 +16,9 @@
 #include "core_internal.h"
 
 #define GRANULE		(2 * MIB)
-#define NR_GRANULES	256
+#define PER_POOL	256
+#define NR_POOLS	2
+#define NR_GRANULES	(NR_POOLS * PER_POOL)
 #define MAX_LEASES	512
 #define MAX_REQUESTS	512
 #define NR_VMS		4
@@ -25,13 +27,20 @@
 struct cell {
 	uint64_t lease;		/* 0: none */
 	bool dirty;		/* given back, not proved to be clean */
-	int home;		/* VM, or -1 */
+	int home;		/* share, or -1 */
+};
+
+/* What a VM may have of a pool; share i is what sim::share[i] says. */
+struct share_of {
+	uint32_t pool;
+	uint64_t guarantee;
 };
 
 struct held {
 	struct core_lease *lease;
 	uint64_t id;
 	int vm;
+	uint32_t pool;
 	bool acked;
 	uint32_t first, nr;
 };
@@ -46,7 +55,7 @@ struct request {
 struct model {
 	struct sim *sim;
 	uint64_t random;
-	uint64_t base[2];	/* the pool is two extents */
+	uint64_t base[2 * NR_POOLS];	/* each pool is two extents */
 	struct cell cell[NR_GRANULES];
 	struct held held[MAX_LEASES];
 	uint32_t nr_held;
@@ -55,8 +64,10 @@ struct model {
 	bool connected[NR_VMS];
 	uint32_t seen_answers, seen_reclaims;
 	uint32_t grants, refusals, obeyed;
+	uint32_t grants_of[NR_POOLS];
 	bool may_be_bad;
-	uint64_t guarantee[NR_VMS];
+	struct core_pool *pool[NR_POOLS];
+	struct share_of share[SIM_SHARES];
 };
 
 static uint64_t roll(struct model *m, uint64_t below)
@@ -78,47 +89,100 @@ static int vm_number(const struct model *m, const struct core_vm *vm)
 	return -1;
 }
 
+/* The share of @vm in its @bank, or -1. */
+static int share_number(const struct model *m, const struct core_vm *vm, uint32_t bank)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->sim->nr_shares; i++)
+		if (m->sim->share[i].vm == vm && m->sim->share[i].bank == bank)
+			return (int)i;
+	return -1;
+}
+
 static uint64_t cell_addr(const struct model *m, uint32_t i)
 {
-	return i < NR_GRANULES / 2 ? m->base[0] + i * GRANULE
-				   : m->base[1] + (i - NR_GRANULES / 2) * GRANULE;
+	return m->base[i / (PER_POOL / 2)] + i % (PER_POOL / 2) * GRANULE;
 }
 
 static uint32_t cell_of(const struct model *m, const struct core_granule *g)
 {
 	uint64_t addr = core_granule_pfn(g) * 4096;
+	uint32_t e = 2 * NR_POOLS - 1;
 
-	return addr >= m->base[1] ? (uint32_t)((addr - m->base[1]) / GRANULE) + NR_GRANULES / 2
-				  : (uint32_t)((addr - m->base[0]) / GRANULE);
+	while (addr < m->base[e])
+		e--;
+	return (uint32_t)((addr - m->base[e]) / GRANULE) + e * (PER_POOL / 2);
+}
+
+static struct core_granule *cell_granule(const struct model *m, uint32_t i)
+{
+	return &m->pool[i / PER_POOL]->granule[i % PER_POOL];
+}
+
+static struct core_pool *make_pool(struct model *m, uint32_t p, uint32_t per)
+{
+	uint64_t pfn[PER_POOL];
+	uint32_t i;
+
+	for (i = 0; i < PER_POOL; i++)
+		pfn[i] = cell_addr(m, p * PER_POOL + i) / 4096;
+	if (p)
+		return sim_pool_pfns(m->sim, "second", pfn, PER_POOL, per * GRANULE, GRANULE);
+	m->sim = sim_new_pfns(pfn, PER_POOL, per * GRANULE, GRANULE);
+	return m->sim->pool;
+}
+
+static void note_share(struct model *m, uint32_t pool, uint64_t guarantee)
+{
+	m->share[m->sim->nr_shares - 1] = (struct share_of){
+		.pool = pool, .guarantee = guarantee,
+	};
+}
+
+static void add_vm(struct model *m, const char *name, uint64_t guarantee, uint64_t run,
+		   uint64_t limit)
+{
+	sim_vm(m->sim, name, guarantee, run, limit);
+	note_share(m, 0, guarantee);
+}
+
+static void add_bank(struct model *m, uint32_t vm, uint32_t bank, uint64_t guarantee, uint64_t run,
+		     uint64_t limit)
+{
+	sim_bank(m->sim, m->sim->vm[vm], bank, m->pool[1], guarantee, run, limit);
+	note_share(m, 1, guarantee);
 }
 
 static struct model *make_model(uint64_t seed, uint32_t per)
 {
-	static const char *const name[NR_VMS] = { "a", "b", "c", "d" };
 	struct model *m = calloc(1, sizeof(*m));
-	uint64_t pfn[NR_GRANULES], chunk = per * GRANULE;
+	const uint64_t pool = PER_POOL * GRANULE;
+	uint64_t chunk = per * GRANULE;
 	uint32_t i;
 
 	assert_non_null(m);
 	m->random = seed * 2654435761u + 1;
-	m->base[0] = GIB;
-	m->base[1] = 4 * GIB;
-	for (i = 0; i < NR_GRANULES; i++)
-		pfn[i] = cell_addr(m, i) / 4096;
-	m->sim = sim_new_pfns(pfn, NR_GRANULES, chunk, GRANULE);
-	m->guarantee[0] = 4 * chunk;
-	m->guarantee[1] = 4 * chunk;
-	m->guarantee[2] = 2 * chunk;
-	sim_vm(m->sim, name[0], 4 * chunk, 4 * chunk, NR_GRANULES * GRANULE / 2);
-	sim_vm(m->sim, name[1], 4 * chunk, 2 * chunk, NR_GRANULES * GRANULE);
-	sim_vm(m->sim, name[2], 2 * chunk, chunk, NR_GRANULES * GRANULE / 4);
-	sim_vm(m->sim, name[3], 0, 0, NR_GRANULES * GRANULE * 3 / 4);
+	for (i = 0; i < 2 * NR_POOLS; i++)
+		m->base[i] = (1 + 3 * i) * GIB;
+	m->pool[0] = make_pool(m, 0, per);
+	add_vm(m, "a", 4 * chunk, 4 * chunk, pool / 2);
+	add_vm(m, "b", 4 * chunk, 2 * chunk, pool);
+	add_vm(m, "c", 2 * chunk, chunk, pool / 4);
+	add_vm(m, "d", 0, 0, pool * 3 / 4);
+	/* The second pool is cut in other chunks. */
+	per = per > 1 ? per / 2 : 4;
+	chunk = per * GRANULE;
+	m->pool[1] = make_pool(m, 1, per);
+	add_bank(m, 0, 1, 2 * chunk, chunk, pool / 2);
+	add_bank(m, 1, 31, 0, 0, pool);
+	add_bank(m, 3, 1, 4 * chunk, 2 * chunk, pool / 4);
 	for (i = 0; i < NR_VMS; i++)
 		m->connected[i] = true;
 	for (i = 0; i < NR_GRANULES; i++) {
-		const struct core_vm *home = m->sim->pool->chunk[i / per].home;
+		const struct share *home = chunk_of(cell_granule(m, i))->home;
 
-		m->cell[i].home = home ? vm_number(m, home) : -1;
+		m->cell[i].home = home ? share_number(m, home->vm, home->number) : -1;
 	}
 	return m;
 }
@@ -138,20 +202,25 @@ static void forget_request(struct model *m, struct request *r)
 	*r = m->request[--m->nr_requests];
 }
 
-/* I1, I2, I5, I7: a lease is made of what nobody has, in one run, where it was asked for. */
+/* I1, I2, I5, I7: a lease is made of what nobody has, in one run, in the bank that was asked for. */
 static void model_grant(struct model *m, const struct sim_answer *a, const struct request *r)
 {
 	struct held *h = &m->held[m->nr_held++];
 	const struct core_lease_args *args = &r->args;
+	int share = share_number(m, a->vm, args->bank);
 	uint64_t addr, i;
 
 	assert_true(m->nr_held < MAX_LEASES);
+	assert_true(share >= 0);
 	h->lease = a->lease;
 	h->id = a->id;
 	h->vm = r->vm;
 	h->acked = false;
 	h->nr = core_lease_nr_granules(a->lease);
 	h->first = cell_of(m, core_lease_granule(a->lease, 0));
+	h->pool = h->first / PER_POOL;
+	assert_int_equal(h->pool, m->share[share].pool);	/* I5 */
+	m->grants_of[h->pool]++;
 	addr = cell_addr(m, h->first);
 	assert_int_equal(core_lease_size(a->lease), args->size);
 	assert_int_equal(h->nr * GRANULE, args->size);
@@ -169,7 +238,8 @@ static void model_grant(struct model *m, const struct sim_answer *a, const struc
 		assert_int_equal(core_granule_state(g), GRANULE_GRANTING);
 		assert_int_equal(c->lease, 0);
 		assert_false(c->dirty);
-		assert_true(c->home < 0 || c->home == r->vm);
+		assert_int_equal((h->first + i) / PER_POOL, h->pool);
+		assert_true(c->home < 0 || c->home == share);
 		c->lease = h->id;
 	}
 }
@@ -228,6 +298,7 @@ static void catch_up(struct model *m)
 			assert_non_null(h);
 			assert_int_equal(h->vm, vm_number(m, r->vm));
 			assert_true(h->acked);
+			assert_int_equal(h->pool, find_held(m, r->lease[0])->pool);
 			for (j = h->first; j < h->first + h->nr; j++)
 				assert_int_equal(m->cell[j].home, -1);	/* I7 */
 		}
@@ -246,17 +317,22 @@ static void catch_up(struct model *m)
 }
 
 /* I7: below its guarantee, and all of its home is clean and unused. */
-static bool must_have_at_once(const struct model *m, int vm, uint64_t size)
+static bool must_have_at_once(const struct model *m, int vm, uint32_t bank, uint64_t size)
 {
-	const struct core_vm *v = m->sim->vm[vm];
+	int n = share_number(m, m->sim->vm[vm], bank);
+	const struct share *share = m->sim->vm[vm]->bank[bank];
+	uint64_t chunk;
 	uint32_t i;
 
-	if (!m->guarantee[vm] || size > v->run * m->sim->pool->chunk_size ||
-	    vm_charged(v) * m->sim->pool->chunk_size + size > m->guarantee[vm])
+	if (n < 0 || !m->share[n].guarantee)
+		return false;
+	chunk = m->pool[m->share[n].pool]->chunk_size;
+	if (size > share->run * chunk ||
+	    share_charged(share) * chunk + size > m->share[n].guarantee)
 		return false;
 	for (i = 0; i < NR_GRANULES; i++)
-		if (m->cell[i].home == vm &&
-		    core_granule_state(&m->sim->pool->granule[i]) != GRANULE_CLEAN)
+		if (m->cell[i].home == n &&
+		    core_granule_state(cell_granule(m, i)) != GRANULE_CLEAN)
 			return false;
 	return true;
 }
@@ -267,6 +343,7 @@ static void do_lease(struct model *m)
 	struct core_lease_args args = {
 		.size = GRANULE << roll(m, roll(m, 4) ? 5 : 9),
 		.max_addr = UINT64_MAX,
+		.bank = roll(m, 2) ? 0 : roll(m, 8) ? (vm == 1 ? 31 : 1) : (uint32_t)roll(m, 40),
 		.deadline_ms = 1 + (uint32_t)roll(m, 2000),
 	};
 	bool at_once, plain = roll(m, 4) != 0;
@@ -280,16 +357,18 @@ static void do_lease(struct model *m)
 		if (roll(m, 2))
 			args.boundary = args.size << roll(m, 3);
 		if (roll(m, 2))
-			args.max_addr = roll(m, 2) ? 4 * GIB - 1 : GIB + roll(m, 512) * MIB;
+			args.max_addr = roll(m, 2) ? 4 * GIB - 1 : m->base[roll(m, 4)] + roll(m, 512) * MIB;
 		if (roll(m, 2))
 			args.forbidden = GRANULE << roll(m, 8);
 	}
-	at_once = plain && must_have_at_once(m, vm, args.size);
+	at_once = plain && must_have_at_once(m, vm, args.bank, args.size);
 	m->request[m->nr_requests++] = (struct request){
 		.vm = vm, .sequence = m->sim->sequence + 1, .args = args,
 		.deadline = m->sim->now + args.deadline_ms,
 	};
 	sim_ask_args(m->sim, m->sim->vm[vm], &args);
+	if (!core_vm_has_bank(m->sim->vm[vm], args.bank))
+		assert_int_equal(m->sim->answer[m->sim->answers - 1].status, VCMA_ST_DENIED);
 	catch_up(m);
 	if (at_once)
 		assert_int_equal(m->nr_held, before + 1);
@@ -345,6 +424,27 @@ static void do_release(struct model *m)
 		release(m, h);
 }
 
+/* All or nothing, of whatever banks. */
+static void do_release_some(struct model *m)
+{
+	int vm = (int)roll(m, NR_VMS);
+	uint64_t id[8];
+	uint32_t i, n = 0;
+
+	for (i = 0; i < m->nr_held && n < 7 && m->connected[vm]; i++)
+		if (m->held[i].vm == vm && m->held[i].acked && roll(m, 2))
+			id[n++] = m->held[i].id;
+	if (!n)
+		return;
+	id[n] = UINT64_MAX;
+	assert_int_equal(core_released(m->sim->core, m->sim->vm[vm], id, n + 1, m->sim->now),
+			 -ENOENT);
+	for (i = 0; i < n; i++)
+		model_end_lease(m, find_held(m, id[i]));
+	assert_int_equal(core_released(m->sim->core, m->sim->vm[vm], id, n, m->sim->now), 0);
+	catch_up(m);
+}
+
 /* A holder answers one of the latest orders: obeys, gives some, or refuses. */
 static void do_reclaim_answer(struct model *m)
 {
@@ -391,10 +491,9 @@ static void do_scrub(struct model *m, bool always_clean)
 static void do_found(struct model *m)
 {
 	uint32_t i = (uint32_t)roll(m, NR_GRANULES);
-	struct core_granule *g = core_scrub_found(m->sim->pool, cell_addr(m, i) / 4096);
+	struct core_granule *g = core_scrub_found(m->pool[i / PER_POOL], cell_addr(m, i) / 4096);
 
-	assert_int_equal(!!g, core_granule_state(&m->sim->pool->granule[i]) ==
-			 GRANULE_QUARANTINED);
+	assert_int_equal(!!g, core_granule_state(cell_granule(m, i)) == GRANULE_QUARANTINED);
 	if (!g)
 		return;
 	m->cell[i].dirty = false;
@@ -450,7 +549,7 @@ static void do_operator(struct model *m)
 {
 	uint32_t id = core_op_reclaim(m->sim->core,
 				      roll(m, 2) ? m->sim->vm[roll(m, NR_VMS)] : NULL,
-				      roll(m, 2) ? UINT64_MAX : roll(m, NR_GRANULES) * GRANULE,
+				      roll(m, 2) ? UINT64_MAX : roll(m, PER_POOL) * GRANULE,
 				      1 + (uint32_t)roll(m, 500), m->sim->now);
 	uint64_t bytes;
 	bool late;
@@ -470,7 +569,10 @@ static void step(struct model *m)
 		do_ack(m);
 		break;
 	case 14 ... 17:
-		do_release(m);
+		if (roll(m, 8))
+			do_release(m);
+		else
+			do_release_some(m);
 		break;
 	case 18 ... 21:
 		do_reclaim_answer(m);
@@ -503,9 +605,10 @@ static void step(struct model *m)
 }
 
 /* All comes back in the end. */
-static void drain(struct model *m, uint64_t longest)
+static void drain(struct model *m, const struct vcma_op_pool *before)
 {
-	struct vcma_op_pool r;
+	struct vcma_op_pool r[NR_POOLS];
+	uint64_t next;
 	int vm, i;
 
 	for (vm = 0; vm < NR_VMS; vm++) {
@@ -520,25 +623,32 @@ static void drain(struct model *m, uint64_t longest)
 	}
 	sim_check(m->sim);
 	assert_true(core_is_idle(m->sim->core));
-	r = sim_pool_record(m->sim);
-	assert_int_equal(r.clean + r.bad, NR_GRANULES);
-	if (!r.bad)
-		assert_int_equal(r.free_longest, longest);
-	for (vm = 0; vm < NR_VMS; vm++)
-		assert_int_equal(sim_vm_record(m->sim, m->sim->vm[vm]).charged, 0);
+	assert_int_equal(core_report_pools(m->sim->core, 0, r, NR_POOLS, &next), NR_POOLS);
+	for (i = 0; i < NR_POOLS; i++) {
+		assert_int_equal(r[i].clean + r[i].bad, PER_POOL);
+		if (!r[i].bad)
+			assert_int_equal(r[i].free_longest, before[i].free_longest);
+	}
+	for (i = 0; i < (int)m->sim->nr_shares; i++)
+		assert_int_equal(sim_bank_record(m->sim, m->sim->share[i].vm,
+						 m->sim->share[i].bank).charged, 0);
 }
 
 static void run(uint64_t seed, uint32_t per, bool may_be_bad, uint32_t steps)
 {
 	struct model *m = make_model(seed, per);
-	uint64_t longest = sim_pool_record(m->sim).free_longest;
+	struct vcma_op_pool before[NR_POOLS];
+	uint64_t next;
 
+	assert_int_equal(core_report_pools(m->sim->core, 0, before, NR_POOLS, &next), NR_POOLS);
 	m->may_be_bad = may_be_bad;
 	while (steps--)
 		step(m);
-	drain(m, longest);
+	drain(m, before);
 	/* The run must have been one. */
 	assert_true(m->grants > 100);
+	assert_true(m->grants_of[0] > 50);
+	assert_true(m->grants_of[1] > 30);
 	assert_true(m->refusals > 20);
 	assert_true(m->obeyed > 10);
 	sim_free(m->sim);

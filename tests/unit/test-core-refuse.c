@@ -57,25 +57,27 @@ static void bad_pools(void **state)
 static void bad_vms(void **state)
 {
 	struct sim *sim = sim_new(GIB, 256 * MIB, 16 * MIB, 2 * MIB);
-	struct core_vm_desc desc = { .name = "v", .pool = sim->pool, .limit = 64 * MIB };
+	struct core_vm_desc desc = {
+		.name = "v", .share = { .pool = sim->pool, .limit = 64 * MIB },
+	};
 	struct core_vm *vm = NULL;
 	uint64_t got = 77;
 
 	(void)state;
-	desc.limit = 65 * MIB;
+	desc.share.limit = 65 * MIB;
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -EINVAL);
-	desc.limit = 64 * MIB;
-	desc.guarantee = 8 * MIB;
+	desc.share.limit = 64 * MIB;
+	desc.share.guarantee = 8 * MIB;
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -EINVAL);
-	desc.guarantee = 32 * MIB;	/* no run length */
+	desc.share.guarantee = 32 * MIB;	/* no run length */
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -EINVAL);
-	desc.guarantee_run = 64 * MIB;	/* not a divisor */
+	desc.share.guarantee_run = 64 * MIB;	/* not a divisor */
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -EINVAL);
-	desc.guarantee = 128 * MIB;	/* beyond the limit */
+	desc.share.guarantee = 128 * MIB;	/* beyond the limit */
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -EINVAL);
 	assert_int_equal(got, 77);
-	desc.limit = 512 * MIB;
-	desc.guarantee = 320 * MIB;	/* beyond the pool: four runs of 64M are there */
+	desc.share.limit = 512 * MIB;
+	desc.share.guarantee = 320 * MIB;	/* beyond the pool: four runs of 64M are there */
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -ENOSPC);
 	assert_int_equal(got, 256 * MIB);
 	assert_null(vm);
@@ -85,11 +87,11 @@ static void bad_vms(void **state)
 	sim_check(sim);
 	/* Runs that overlap another guarantee. */
 	sim_vm(sim, "first", 192 * MIB, 192 * MIB, 192 * MIB);
-	desc.guarantee = 64 * MIB;
-	desc.guarantee_run = 32 * MIB;
+	desc.share.guarantee = 64 * MIB;
+	desc.share.guarantee_run = 32 * MIB;
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), 0);
-	desc.guarantee = 16 * MIB;
-	desc.guarantee_run = 16 * MIB;
+	desc.share.guarantee = 16 * MIB;
+	desc.share.guarantee_run = 16 * MIB;
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -ENOSPC);
 	assert_int_equal(got, 0);
 	sim_free(sim);
@@ -174,8 +176,9 @@ static void guarantee_without_run(void **state)
 {
 	struct sim *sim = two_extents();
 	struct core_vm_desc desc = {
-		.name = "v", .pool = sim->pool, .limit = 256 * MIB,
-		.guarantee = 256 * MIB, .guarantee_run = 256 * MIB,
+		.name = "v",
+		.share = { .pool = sim->pool, .limit = 256 * MIB,
+			   .guarantee = 256 * MIB, .guarantee_run = 256 * MIB },
 	};
 	struct core_vm *vm = NULL;
 	uint64_t got = 77;
@@ -184,7 +187,7 @@ static void guarantee_without_run(void **state)
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), -ENOSPC);
 	assert_int_equal(got, 0);
 	assert_int_equal(sim_pool_record(sim).guaranteed, 0);
-	desc.guarantee_run = 128 * MIB;
+	desc.share.guarantee_run = 128 * MIB;
 	assert_int_equal(core_vm_add(sim->core, &desc, &vm, &got), 0);
 	assert_int_equal(sim_pool_record(sim).guaranteed, 256 * MIB);
 	sim_free(sim);

@@ -258,16 +258,16 @@ static void records_in_pages(void **state)
 	}
 	for (i = 0; i < 10; i++)
 		sim_lease(sim, sim->vm[i % 3], 2 * MIB);
-	assert_int_equal(core_report_vms(sim->core, 0, vm, 2, &next), 2);
+	assert_int_equal(core_report_vms(sim->core, true, 0, vm, 2, &next), 2);
 	assert_int_equal(next, 2);
-	assert_int_equal(core_report_vms(sim->core, next, vm, 2, &next), 1);
+	assert_int_equal(core_report_vms(sim->core, true, next, vm, 2, &next), 1);
 	assert_string_equal(vm[0].name, "vm2");
 	assert_string_equal(vm[0].pool, "pool");
 	assert_int_equal(next, 0);
-	assert_int_equal(core_report_vms(sim->core, 99, vm, 2, &next), 0);
+	assert_int_equal(core_report_vms(sim->core, true, 99, vm, 2, &next), 0);
 	assert_int_equal(next, 0);
 	do {
-		n = core_report_leases(sim->core, after, lease, 4, sim->now + 50, &next);
+		n = core_report_leases(sim->core, true, after, lease, 4, sim->now + 50, &next);
 		for (i = 0; i < n; i++) {
 			seen++;
 			assert_int_equal(lease[i].lease, seen);
@@ -310,18 +310,18 @@ static void check_sees(void **state)
 	lease->nr++;
 	assert_memory_equal(core_check(sim->core), "I2", 2);
 	lease->nr--;
-	sim->pool->chunk[0].home = b;
+	sim->pool->chunk[0].home = b->bank[0];
 	assert_memory_equal(core_check(sim->core), "I9", 2);
-	sim->pool->chunk[0].home = a;
-	sim->pool->chunk[lease->first / 8].home = a;
+	sim->pool->chunk[0].home = a->bank[0];
+	sim->pool->chunk[lease->first / 8].home = a->bank[0];
 	assert_memory_equal(core_check(sim->core), "I7", 2);
 	sim->pool->chunk[lease->first / 8].home = NULL;
-	b->limit = 0;
+	b->bank[0]->limit = 0;
 	assert_memory_equal(core_check(sim->core), "I9", 2);
-	b->limit = 8;
-	b->nr_used++;
+	b->bank[0]->limit = 8;
+	b->bank[0]->nr_used++;
 	assert_memory_equal(core_check(sim->core), "I9", 2);
-	b->nr_used--;
+	b->bank[0]->nr_used--;
 	assert_null(core_check(sim->core));
 	sim_free(sim);
 }

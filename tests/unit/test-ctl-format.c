@@ -113,6 +113,11 @@ static void test_table(void **state)
 		     "VM           LIMIT  LAST REFUSAL\n"
 		     "alpha         192M  -\n"
 		     "b      1073741823K  64M: guaranteed to alpha\n");
+	table_hide(t, 1);
+	assert_taken(table_to_string(t),
+		     "VM     LAST REFUSAL\n"
+		     "alpha  -\n"
+		     "b      64M: guaranteed to alpha\n");
 	table_free(t);
 	table_free(NULL);
 }

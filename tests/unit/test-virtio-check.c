@@ -85,11 +85,20 @@ static void test_reasons(void **state)
 	assert_null(vcma_range_why(0, 6 * MIB, 64 * MIB, 2 * MIB));
 }
 
-static unsigned int check(uint16_t type, uint32_t n, uint16_t status, uint32_t id)
+#define FIXED (UINT64_C(1) << VIRTIO_CMA_F_FIXED)
+#define BANKS (UINT64_C(1) << VIRTIO_CMA_F_BANKS)
+
+static unsigned int check_with(uint64_t features, uint16_t type, uint32_t n, uint16_t status,
+			       uint32_t id)
 {
 	struct vcma_req_head req = { type, status, n, 100, id };
 
-	return vcma_req_check(&req, 16 + (size_t)n * 24, vcma_resp_size(n));
+	return vcma_req_check(&req, features, 16 + (size_t)n * 24, vcma_resp_size(n));
+}
+
+static unsigned int check(uint16_t type, uint32_t n, uint16_t status, uint32_t id)
+{
+	return check_with(0, type, n, status, id);
 }
 
 static void test_heads(void **state)
@@ -122,6 +131,35 @@ static void test_heads(void **state)
 	assert_int_equal(check(0xffff, 1, 0, 0), VIRTIO_CMA_S_INVALID);
 }
 
+/* [V-60], [V-65], [V-66] */
+static void test_features(void **state)
+{
+	const uint32_t fixed = VIRTIO_CMA_WIN_FIXED;
+
+	(void)state;
+	assert_int_equal(check_with(~FIXED, VIRTIO_CMA_REQ_CONFIRM, 1, 0, 0),
+			 VIRTIO_CMA_S_UNSUPPORTED);
+	assert_int_equal(check_with(FIXED, VIRTIO_CMA_REQ_CONFIRM, 1, 0, 0), VIRTIO_CMA_S_OK);
+	assert_int_equal(check_with(FIXED, VIRTIO_CMA_REQ_CONFIRM, 0, 0, 0), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(check_with(FIXED, VIRTIO_CMA_REQ_CONFIRM, 2, 0, 0), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(check_with(FIXED, VIRTIO_CMA_REQ_CONFIRM, 1, 0, 1), VIRTIO_CMA_S_INVALID);
+
+	assert_true(vcma_window_usable(0, 0, 0));
+	assert_false(vcma_window_usable(fixed, 0, ~FIXED));
+	assert_true(vcma_window_usable(fixed, 0, FIXED));
+	assert_false(vcma_window_usable(0, 1, ~BANKS));
+	assert_true(vcma_window_usable(0, 1, BANKS));
+	assert_false(vcma_window_usable(fixed, 1, FIXED));
+	assert_false(vcma_window_usable(fixed, 1, BANKS));
+	assert_true(vcma_window_usable(fixed, 1, FIXED | BANKS));
+
+	assert_null(vcma_confirm_why(fixed, 0, 4 * MIB, 4 * MIB));
+	assert_non_null(strstr(vcma_confirm_why(0, 0, 4 * MIB, 4 * MIB), "not fixed;"));
+	assert_non_null(strstr(vcma_confirm_why(fixed, 0, 2 * MIB, 4 * MIB), "whole window;"));
+	assert_non_null(strstr(vcma_confirm_why(fixed, 2 * MIB, 2 * MIB, 4 * MIB),
+			       "whole window;"));
+}
+
 static void test_buffers(void **state)
 {
 	struct vcma_req_head req = { VIRTIO_CMA_REQ_PLUG, 0, 2, 0, 0 };
@@ -129,13 +167,13 @@ static void test_buffers(void **state)
 	(void)state;
 	assert_int_equal(vcma_resp_size(0), 8);
 	assert_int_equal(vcma_resp_size(2), 24);
-	assert_int_equal(vcma_req_check(&req, 64, 24), VIRTIO_CMA_S_OK);
-	assert_int_equal(vcma_req_check(&req, 64, 4096), VIRTIO_CMA_S_OK);
-	assert_int_equal(vcma_req_check(&req, 64, 23), VIRTIO_CMA_S_INVALID);
-	assert_int_equal(vcma_req_check(&req, 63, 24), VIRTIO_CMA_S_INVALID);
-	assert_int_equal(vcma_req_check(&req, 65, 24), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(vcma_req_check(&req, 0, 64, 24), VIRTIO_CMA_S_OK);
+	assert_int_equal(vcma_req_check(&req, 0, 64, 4096), VIRTIO_CMA_S_OK);
+	assert_int_equal(vcma_req_check(&req, 0, 64, 23), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(vcma_req_check(&req, 0, 63, 24), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(vcma_req_check(&req, 0, 65, 24), VIRTIO_CMA_S_INVALID);
 	req.num_ranges = UINT32_MAX;
-	assert_int_equal(vcma_req_check(&req, 64, 24), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(vcma_req_check(&req, 0, 64, 24), VIRTIO_CMA_S_INVALID);
 }
 
 int main(void)
@@ -145,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_named_ranges),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_heads),
+		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_buffers),
 	};
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vcma_client.h - clients and their ranges
+ */
+#ifndef VCMA_CLIENT_H
+#define VCMA_CLIENT_H
+
+#include "virtio_cma.h"
+
+/**
+ * struct vcma_needs - what the clients parameter says of a device
+ * @bank: number of the bank that its memory has to come from; 0: none
+ * @forbidden: address bits that it cannot have set; 0: none
+ */
+struct vcma_needs {
+	u16 bank;
+	u64 forbidden;
+};
+
+/**
+ * struct vcma_client - a device whose coherent memory comes from vcma
+ * @node: in the list of clients, attach.c
+ * @dev: the device; holds a reference
+ * @own_ops: dev->dma_ops as it was, to be put back
+ * @prev: ops that the device had, its own or its architecture's; or NULL
+ * @ops: ours, one set a client: where @prev has no function there is none
+ * @shadow: for clients without @prev: a device that never was registered, with
+ *	the client's masks and no ops, so that the kernel maps directly for it
+ * @shadow_mask: the shadow's streaming mask
+ * @bank: its memory comes from windows of this bank
+ * @forbidden: address bits that it cannot have set
+ * @barred: why it may have no DMA memory at all, from anywhere; or NULL
+ * @leaving: its driver is gone; detach it when its last range is freed
+ * @swept: generation of the sweep that has looked at it
+ * @lock: protects @ranges and the counters below it.  Taken in any context;
+ *	nobody holding it may wait or take another lock.
+ * @ranges: by address
+ * @nr_ranges: how many
+ * @range_bytes: and how large
+ * @allocs: allocations served
+ * @fallbacks: served by the kernel's own allocator
+ * @failures: not served at all
+ * @told: for each reason why it got nothing, the highest address that it reached
+ *	when the log last said so; 0: never
+ */
+struct vcma_client {
+	struct list_head node;
+	struct device *dev;
+	const struct dma_map_ops *own_ops;
+	const struct dma_map_ops *prev;
+	struct dma_map_ops ops;		/* not const: a set for each client */
+	struct device *shadow;
+	u64 shadow_mask;
+	u16 bank;
+	u64 forbidden;
+	const char *barred;
+	bool leaving;
+	unsigned int swept;
+
+	spinlock_t lock;		/* of the ranges */
+	struct rb_root ranges;
+	unsigned int nr_ranges;
+	u64 range_bytes;
+	u64 allocs;
+	u64 fallbacks;
+	u64 failures;
+	u64 told[VCMA_NR_REASONS];
+};
+
+/**
+ * struct vcma_range - what a client has allocated
+ * @node: in client->ranges
+ * @lease: where it is; not freed while the range exists
+ * @first: its first page in the lease
+ * @pages: how many
+ * @vaddr: for the CPU
+ * @phys: guest-physical address
+ * @dma: for the device
+ */
+struct vcma_range {
+	struct rb_node node;
+	struct vcma_lease *lease;
+	unsigned long first;
+	unsigned long pages;
+	void *vaddr;
+	phys_addr_t phys;
+	dma_addr_t dma;
+};
+
+/* The kernel's own allocator knows nothing of such needs (I5). */
+static inline bool vcma_client_has_needs(const struct vcma_client *c)
+{
+	return c->bank || c->forbidden;
+}
+
+/* match.c */
+int vcma_clients_parse(void);
+bool vcma_clients_match(struct pci_dev *pdev, struct vcma_needs *ret);
+
+/* attach.c */
+int vcma_attach_init(void);
+void vcma_attach_fini(void);
+void vcma_client_idle(void);
+ssize_t vcma_clients_show(char *buf);
+
+/* ops.c */
+int vcma_ops_init(struct vcma_client *c);
+void vcma_ops_fini(struct vcma_client *c);
+struct device *vcma_shadow(struct vcma_client *c);
+
+/* choose.c */
+void vcma_want_init(struct vcma_want *want, struct vcma_client *c, size_t size);
+enum vcma_reason vcma_choose(struct vcma_choice *choice, struct vcma_dev *vcma,
+			     struct vcma_client *c, const struct vcma_want *want);
+void vcma_explain(struct vcma_client *c, struct vcma_dev *vcma, const struct vcma_want *want,
+		  enum vcma_reason reason);
+
+/* alloc.c */
+struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp,
+				    unsigned long attrs);
+struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
+bool vcma_range_free(struct vcma_client *c, const void *vaddr);
+
+#endif /* VCMA_CLIENT_H */
