@@ -387,8 +387,7 @@ struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gf
 		count(vcma, &choice, NULL);
 		if (reason != VCMA_HOST)
 			note_refusal(vcma, want.bytes, vcma_reason_str(reason));
-		if (!(gfp & __GFP_NOWARN) && !(attrs & DMA_ATTR_NO_WARN))
-			vcma_explain(c, vcma, &want, reason);
+		vcma_explain(c, vcma, &want, reason);
 		goto out_free;
 	}
 

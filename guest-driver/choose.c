@@ -104,7 +104,8 @@ enum vcma_reason vcma_choose(struct vcma_choice *choice, struct vcma_dev *vcma,
 	for (i = 0; i < vcma->nr_windows; i++) {
 		const struct vcma_window *win = &vcma->win[i];
 
-		if (win->bank != c->bank || !window_span(c, win, &span[nr]))
+		if (win->state != VCMA_WINDOW_USABLE || win->bank != c->bank ||
+		    !window_span(c, win, &span[nr]))
 			continue;
 		reached |= vcma_reach_bytes(&want->reach, &span[nr]) >= PAGE_SIZE;
 		if (would_do(&span[nr], want))
@@ -138,10 +139,10 @@ u64 vcma_window_reserve(const struct vcma_window *win)
 	const struct vcma_dev *vcma = win->vcma;
 	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
 	unsigned int order[VIRTIO_CMA_WINDOWS_MAX];
-	unsigned int i, nr = 0, own = 0;
+	unsigned int i, nr = 0, own = VIRTIO_CMA_WINDOWS_MAX;
 
 	for (i = 0; i < vcma->nr_windows; i++) {
-		if (vcma->win[i].bank != win->bank)
+		if (vcma->win[i].state != VCMA_WINDOW_USABLE || vcma->win[i].bank != win->bank)
 			continue;
 		if (&vcma->win[i] == win)
 			own = nr;
@@ -235,7 +236,7 @@ void vcma_explain(struct vcma_client *c, struct vcma_dev *vcma, const struct vcm
 	for (i = 0; i < vcma->nr_windows; i++) {
 		const struct vcma_window *win = &vcma->win[i];
 
-		if (win->bank == c->bank)
+		if (win->bank == c->bank && win->state == VCMA_WINDOW_USABLE)
 			len += scnprintf(text + len, sizeof(text) - len,
 					 "%s%llu MiB at %pa", len ? ", " : "",
 					 win->length >> 20, &win->base);

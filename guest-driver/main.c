@@ -209,7 +209,6 @@ static void start_queues(struct vcma_dev *vcma)
 	vcma->stopped = false;
 	vcma->stalled = false;
 	spin_unlock_irqrestore(&vcma->req_lock, flags);
-	set_ready(vcma, true);
 }
 
 /* No new leases and no ranges; what was under way is done when this returns. */
@@ -320,11 +319,17 @@ static int vcma_probe(struct virtio_device *vdev)
 		goto out_queues;
 
 	start_queues(vcma);
+	err = vcma_fixed_start(vcma);
+	if (err)
+		goto out_sysfs;
+	set_ready(vcma, true);
 	set_live(vcma);
 	dev_info(&vdev->dev, "%u windows, leases of %llu to %llu MiB\n", vcma->nr_windows,
 		 vcma->granule_size >> 20, vcma->lease_max >> 20);
 	return 0;
 
+out_sysfs:
+	vcma_sysfs_remove_windows(vcma);
 out_queues:
 	stop_queues(vcma);
 out_unclaim:
@@ -396,6 +401,12 @@ static int vcma_restore(struct virtio_device *vdev)
 	if (err)
 		return err;
 	start_queues(vcma);
+	err = vcma_fixed_start(vcma);
+	if (err) {
+		stop_queues(vcma);
+		return err;
+	}
+	set_ready(vcma, true);
 	return 0;
 }
 #endif
@@ -406,11 +417,18 @@ static const struct virtio_device_id vcma_ids[] = {
 };
 MODULE_DEVICE_TABLE(virtio, vcma_ids);
 
+static const unsigned int vcma_features[] = {
+	VIRTIO_CMA_F_FIXED,
+	VIRTIO_CMA_F_BANKS,
+};
+
 static struct virtio_driver vcma_driver = {
 	.driver.name = KBUILD_MODNAME,
 	.driver.owner = THIS_MODULE,
 	.driver.dev_groups = vcma_groups,
 	.id_table = vcma_ids,
+	.feature_table = vcma_features,
+	.feature_table_size = ARRAY_SIZE(vcma_features),
 	.probe = vcma_probe,
 	.remove = vcma_remove,
 #ifdef CONFIG_PM_SLEEP

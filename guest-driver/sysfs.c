@@ -17,6 +17,8 @@
  *			base length	in guest-physical addresses
  *			zone		what the kernel calls addresses there
  *			bank
+ *			fixed		1: at an address that the machine has left out of its RAM
+ *			state		"usable", or why not: "System RAM: left alone"
  *			leases lease_bytes range_bytes
  *			free_bytes	in no range
  *			reserve		what a client that reaches everything leaves free
@@ -191,6 +193,16 @@ static ssize_t window_bank_show(struct device *dev, struct device_attribute *att
 	return sysfs_emit(buf, "%u\n", to_window(attr)->bank);
 }
 
+static ssize_t window_fixed_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_window(attr)->fixed);
+}
+
+static ssize_t window_state_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", vcma_window_state_str(to_window(attr)));
+}
+
 static ssize_t window_reserve_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%llu\n", vcma_window_reserve(to_window(attr)));
@@ -223,6 +235,8 @@ static const struct device_attribute window_attrs[VCMA_WINDOW_ATTRS] = {
 	__ATTR(length, 0444, window_length_show, NULL),
 	__ATTR(zone, 0444, window_zone_show, NULL),
 	__ATTR(bank, 0444, window_bank_show, NULL),
+	__ATTR(fixed, 0444, window_fixed_show, NULL),
+	__ATTR(state, 0444, window_state_show, NULL),
 	__ATTR(leases, 0444, window_leases_show, NULL),
 	__ATTR(lease_bytes, 0444, window_lease_bytes_show, NULL),
 	__ATTR(range_bytes, 0444, window_range_bytes_show, NULL),

@@ -9,8 +9,8 @@
  * (match.c, attach.c, ops.c; vcma_client.h has its structs).  An allocation
  * becomes a range: whole pages inside a lease (alloc.c), in one of the windows
  * that will do for it (choose.c).  A lease is memory that the host has put in
- * a window, and a window is a part of a BAR of the virtio-cma device (lease.c,
- * window.c).  Leases come by PLUG and go by UNPLUG requests (req.c).  An idle
+ * a window, and a window is a part of a BAR of the virtio-cma device, or lies
+ * at a fixed address (lease.c, window.c, fixed.c).  Leases come by PLUG and go by UNPLUG requests (req.c).  An idle
  * lease, one without a range, stays warm until the host asks for it (event.c),
  * until the administrator gives it back (sysfs.c), or until it stands in the
  * way of a larger one.
@@ -101,7 +101,7 @@ struct vcma_lease {
 };
 
 /* A window's sysfs directory. */
-#define VCMA_WINDOW_ATTRS 11
+#define VCMA_WINDOW_ATTRS 13
 
 struct vcma_window_attr {
 	struct device_attribute attr;
@@ -109,12 +109,32 @@ struct vcma_window_attr {
 };
 
 /**
- * struct vcma_window - a part of a BAR where leases appear
+ * enum vcma_window_state - what a window is good for
+ * @VCMA_WINDOW_USABLE: leases may be had there
+ * @VCMA_WINDOW_SYSTEM_RAM: fixed, and this kernel uses it as memory
+ * @VCMA_WINDOW_TAKEN: fixed, and something else has claimed it
+ * @VCMA_WINDOW_UNCONFIRMED: fixed, and the device has not said OK to CONFIRM
+ * @VCMA_NR_WINDOW_STATES: how many
+ */
+enum vcma_window_state {
+	VCMA_WINDOW_USABLE,
+	VCMA_WINDOW_SYSTEM_RAM,
+	VCMA_WINDOW_TAKEN,
+	VCMA_WINDOW_UNCONFIRMED,
+	VCMA_NR_WINDOW_STATES
+};
+
+/**
+ * struct vcma_window - a range of guest-physical addresses where leases appear
  * @vcma: its device
  * @id: what requests call it
  * @zone: what the device calls its zone; says nothing about where it is
  * @bank: of memory behind it; 0: none in particular
- * @bar: number of the BAR
+ * @fixed: it is in no BAR, but at an address that the machine has left out
+ * @bar: number of the BAR, if it is in one
+ * @res: the claim on a fixed window, in /proc/iomem; or NULL
+ * @state: only in use if VCMA_WINDOW_USABLE; changes only while it has no leases
+ *	and the device is not ready
  * @base: guest-physical address; decides who can use it
  * @length: bytes
  * @vaddr: all of it, mapped once
@@ -137,7 +157,10 @@ struct vcma_window {
 	u32 id;
 	u16 zone;
 	u16 bank;
+	bool fixed;
 	unsigned int bar;
+	struct resource *res;
+	enum vcma_window_state state;
 	phys_addr_t base;
 	u64 length;
 	void *vaddr;
@@ -359,6 +382,7 @@ void vcma_put(struct vcma_dev *vcma);
 /* req.c */
 struct vcma_call *vcma_call_new(struct vcma_dev *vcma, u16 type, unsigned int nr);
 void vcma_call_range(struct vcma_call *call, unsigned int i, struct vcma_lease *lease);
+void vcma_call_window(struct vcma_call *call, unsigned int i, const struct vcma_window *win);
 int vcma_call_start(struct vcma_call *call);
 int vcma_call_wait(struct vcma_call *call, unsigned int ms);
 u16 vcma_call_status(const struct vcma_call *call, unsigned int i);
@@ -380,6 +404,12 @@ void vcma_windows_unclaim(struct vcma_dev *vcma);
 void vcma_windows_fini(struct vcma_dev *vcma);
 struct vcma_window *vcma_window_find(struct vcma_dev *vcma, u32 id);
 const char *vcma_window_zone(const struct vcma_window *win);
+
+/* fixed.c */
+bool vcma_fixed_claim(struct vcma_window *win);
+void vcma_fixed_unclaim(struct vcma_window *win);
+int vcma_fixed_start(struct vcma_dev *vcma);
+const char *vcma_window_state_str(const struct vcma_window *win);
 
 /* choose.c; more in vcma_client.h */
 u64 vcma_window_reserve(const struct vcma_window *win);

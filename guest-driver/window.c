@@ -4,22 +4,27 @@
  *
  * DOC: Theory of operation
  *
- * A window is a part of a BAR, and where firmware or the kernel has put that
- * BAR decides which clients can use it; the zone that the device states is a
- * name only.
+ * A window is a part of a BAR, or lies at a fixed address (fixed.c).  Where it
+ * is decides which clients can use it: firmware or the kernel has placed the
+ * BAR, and the zone that the device states is a name only.
  *
  * Each window is mapped once, cached, with memremap(): page tables and no
  * struct page, and with large pages where base and size allow (a window of
  * 4 GiB at a multiple of 1 GiB takes four entries).  Nothing is behind the
  * mapping where no lease is; a speculative load there reads all ones.
  *
- * Cache attributes: on x86 memremap() asks PAT for write-back, and gets that
+ * Cache attributes, on x86: memremap() asks PAT for write-back, and gets that
  * where the MTRRs say write-back.  That is so above 4 GiB, where the default
- * type holds.  Below 4 GiB firmware declares the PCI hole uncached in the MTRRs,
- * so a 32-bit BAR is mapped UC- there: correct (DMA is coherent either way) and
- * slow if the hypervisor honours guest cache types, which KVM does only when a
- * device without snooping is assigned.  The kernel keeps track of the type, so
- * dma_mmap_coherent() gives user space the same one, never an alias.
+ * type holds, and for a fixed window, which lies where the MTRRs know RAM.  In
+ * between firmware declares the PCI hole uncached, so a 32-bit BAR is mapped
+ * UC- there: correct (DMA is coherent either way) and slow if the hypervisor
+ * honours guest cache types, which KVM does only when a device without snooping
+ * is assigned.  The kernel keeps track of the type, so dma_mmap_coherent() gives
+ * user space the same one, never an alias.  On arm64 and arm a mapping has the
+ * type that the page tables say: memremap() makes it normal memory, write-back,
+ * as RAM is (PROT_NORMAL, MT_MEMORY_RW), and so does remap_pfn_range() with what
+ * a user mapping has by default.  No window has another mapping: what is no
+ * System RAM is not in the kernel's direct map.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -32,12 +37,63 @@
 #include "virtio_cma.h"
 #include "zone_map.h"
 
-/* Checks what the device says about a window, and claims its BAR. */
+/* Where a window in a BAR is; claims the BAR. */
+static int init_in_bar(struct vcma_window *win, u32 bar, u64 offset)
+{
+	struct vcma_dev *vcma = win->vcma;
+	struct pci_dev *pdev = vcma->pdev;
+	u64 bar_size;
+	int err;
+
+	if (bar >= PCI_STD_NUM_BARS || !(pci_resource_flags(pdev, bar) & IORESOURCE_MEM) ||
+	    !pci_resource_start(pdev, bar)) {
+		pr_err("window %u: BAR %u has no address: is there room for it? (QEMU: pci-hole64-size, or a smaller window)\n",
+		       win->id, bar);
+		return -ENODEV;
+	}
+	bar_size = pci_resource_len(pdev, bar);
+	if (offset > bar_size || win->length > bar_size - offset ||
+	    !IS_ALIGNED(offset, PAGE_SIZE)) {
+		pr_err("window %u: %#llx bytes at %#llx do not fit into BAR %u of %#llx\n",
+		       win->id, win->length, offset, bar, bar_size);
+		return -EINVAL;
+	}
+	win->bar = bar;
+	win->base = pci_resource_start(pdev, bar) + offset;
+
+	if (!(vcma->bars & BIT(bar))) {
+		err = pci_request_region(pdev, bar, KBUILD_MODNAME);
+		if (err) {
+			pr_err("window %u: BAR %u is in use\n", win->id, bar);
+			return err;
+		}
+		vcma->bars |= BIT(bar);
+	}
+	return 0;
+}
+
+/* Where a fixed window is; claims it, if it can be used. */
+static int init_fixed(struct vcma_window *win, u32 bar, u64 addr)
+{
+	win->fixed = true;
+	win->bar = bar;
+	win->base = addr;
+	if (bar != VIRTIO_CMA_BAR_NONE || win->base != addr ||
+	    !IS_ALIGNED(addr, PAGE_SIZE) || win->length - 1 > ~addr ||
+	    !virtio_has_feature(win->vcma->vdev, VIRTIO_CMA_F_FIXED)) {
+		pr_err("window %u: %#llx bytes at %#llx, BAR %#x: no fixed window can be like that\n",
+		       win->id, win->length, addr, bar);
+		return -EINVAL;
+	}
+	vcma_fixed_claim(win);
+	return 0;
+}
+
+/* Checks what the device says about a window, and finds out where it is. */
 static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned int i)
 {
 	struct virtio_cma_window w;
-	u64 offset, bar_size;
-	u32 bar;
+	u32 flags;
 	int err;
 
 	virtio_cread_bytes(vcma->vdev,
@@ -49,42 +105,29 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
 	win->bank = le16_to_cpu(w.bank);
 	win->length = le64_to_cpu(w.length);
 	INIT_LIST_HEAD(&win->leases);
-	bar = le32_to_cpu(w.bar);
-	offset = le64_to_cpu(w.offset);
+	flags = le32_to_cpu(w.flags);
 
 	if (!win->id) {
 		pr_err("window %u of %u is called 0\n", i + 1, vcma->nr_windows);
 		return -EINVAL;
 	}
-	if (le32_to_cpu(w.flags)) {
-		pr_err("window %u: flags %#x are not known to this driver\n",
-		       win->id, le32_to_cpu(w.flags));
+	if (flags & ~VIRTIO_CMA_WIN_FIXED ||
+	    (win->bank && !virtio_has_feature(vcma->vdev, VIRTIO_CMA_F_BANKS))) {
+		pr_err("window %u: flags %#x, bank %u: not what the device and this driver have agreed on\n",
+		       win->id, flags, win->bank);
 		return -EINVAL;
 	}
-	if (bar >= PCI_STD_NUM_BARS || !(pci_resource_flags(vcma->pdev, bar) & IORESOURCE_MEM) ||
-	    !pci_resource_start(vcma->pdev, bar)) {
-		pr_err("window %u: BAR %u has no address: is there room for it? (QEMU: pci-hole64-size, or a smaller window)\n",
-		       win->id, bar);
-		return -ENODEV;
-	}
-	bar_size = pci_resource_len(vcma->pdev, bar);
-	if (!win->length || offset > bar_size || win->length > bar_size - offset ||
-	    !IS_ALIGNED(offset, PAGE_SIZE) || !IS_ALIGNED(win->length, vcma->granule_size)) {
-		pr_err("window %u: %#llx bytes at %#llx do not fit into BAR %u of %#llx\n",
-		       win->id, win->length, offset, bar, bar_size);
+	if (!win->length || !IS_ALIGNED(win->length, vcma->granule_size)) {
+		pr_err("window %u: its size of %#llx bytes is not a multiple of %#llx\n",
+		       win->id, win->length, vcma->granule_size);
 		return -EINVAL;
 	}
-	win->bar = bar;
-	win->base = pci_resource_start(vcma->pdev, bar) + offset;
-
-	if (!(vcma->bars & BIT(bar))) {
-		err = pci_request_region(vcma->pdev, bar, KBUILD_MODNAME);
-		if (err) {
-			pr_err("window %u: BAR %u is in use\n", win->id, bar);
-			return err;
-		}
-		vcma->bars |= BIT(bar);
-	}
+	if (flags & VIRTIO_CMA_WIN_FIXED)
+		err = init_fixed(win, le32_to_cpu(w.bar), le64_to_cpu(w.offset));
+	else
+		err = init_in_bar(win, le32_to_cpu(w.bar), le64_to_cpu(w.offset));
+	if (err || win->state != VCMA_WINDOW_USABLE)
+		return err;
 
 	win->vaddr = memremap(win->base, win->length, MEMREMAP_WB);
 	if (!win->vaddr) {
@@ -92,8 +135,8 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
 		       win->id, win->length, &win->base);
 		return -ENOMEM;
 	}
-	pr_info("window %u: %llu MiB at %pa (%s)\n", win->id, win->length >> 20,
-		&win->base, vcma_window_zone(win));
+	pr_info("window %u: %llu MiB at %pa (%s%s)\n", win->id, win->length >> 20,
+		&win->base, vcma_window_zone(win), win->fixed ? ", fixed" : "");
 	return 0;
 }
 
@@ -101,7 +144,7 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
  * vcma_windows_init() - find, check and map all windows
  * @vcma: the device, with its sizes
  *
- * Return: 0, or -errno with the BARs unclaimed; vcma_windows_fini() is still due.
+ * Return: 0, or -errno with nothing claimed; vcma_windows_fini() is still due.
  */
 int vcma_windows_init(struct vcma_dev *vcma)
 {
@@ -125,16 +168,18 @@ int vcma_windows_init(struct vcma_dev *vcma)
 }
 
 /**
- * vcma_windows_unclaim() - give the BARs back; the mappings stay
+ * vcma_windows_unclaim() - give BARs and addresses back; the mappings stay
  * @vcma: the device
  */
 void vcma_windows_unclaim(struct vcma_dev *vcma)
 {
-	unsigned int bar;
+	unsigned int i;
 
-	for_each_set_bit(bar, &vcma->bars, PCI_STD_NUM_BARS)
-		pci_release_region(vcma->pdev, bar);
+	for_each_set_bit(i, &vcma->bars, PCI_STD_NUM_BARS)
+		pci_release_region(vcma->pdev, i);
 	vcma->bars = 0;
+	for (i = 0; i < vcma->nr_windows; i++)
+		vcma_fixed_unclaim(&vcma->win[i]);
 }
 
 /**

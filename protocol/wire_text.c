@@ -18,7 +18,7 @@ static const struct status_row statuses[] = {
 		"correct the request" },
 	[VCMA_ST_DENIED] = { "DENIED",
 		"this peer may not do that; connect as the configured owner, "
-		"to the socket that is meant for it" },
+		"to the socket that is meant for it, and name only banks that the VM has" },
 	[VCMA_ST_VERSION] = { "VERSION",
 		"the two sides have no protocol version in common; "
 		"install matching versions of vcmad and its peer" },

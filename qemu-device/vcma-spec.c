@@ -38,8 +38,8 @@ static bool vcma_spec_number(const VcmaSpec *spec, const char *what,
     }
     err = qemu_strtosz(*at, &end, ret);
     if (err == -ERANGE) {
-        vcma_spec_error(spec, errp, "has a %s that does not fit in 64 bits; "
-                        "choose a smaller one", what);
+        vcma_spec_error(spec, errp, "has a number for its %s that does not "
+                        "fit in 64 bits; choose a smaller one", what);
         return false;
     }
     if (err) {

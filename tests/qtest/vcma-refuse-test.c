@@ -69,33 +69,18 @@ static const BadRange bad_state[] = {
       "multiples of the granule;" },
 };
 
-/* What QEMU has said since the last time. */
-static char *said_now(const char *log, size_t *at)
+static void check_bad(VcmaTest *t, uint16_t type, const BadRange *bad, size_t n)
 {
-    g_autofree char *all = NULL;
-    size_t size, from = *at;
-
-    g_assert_true(g_file_get_contents(log, &all, &size, NULL));
-    g_assert_cmpuint(size, >=, from);
-    *at = size;
-    return g_strdup(all + from);
-}
-
-static void check_bad(VcmaDev *d, const char *log, uint16_t type,
-                      const BadRange *bad, size_t n)
-{
-    size_t at = 0;
-
-    g_free(said_now(log, &at));
+    g_free(vcma_said(t));
     for (size_t i = 0; i < n; i++) {
         g_autofree char *text = NULL;
-        uint16_t status = vcma_call1(d, type, bad[i].window, bad[i].offset,
+        uint16_t status = vcma_call1(t->d, type, bad[i].window, bad[i].offset,
                                      bad[i].size);
 
         if (status != VIRTIO_CMA_S_INVALID) {
             g_error("request %u, %s: status %u", type, bad[i].why, status);
         }
-        text = said_now(log, &at);
+        text = vcma_said(t);
         if (!strstr(text, bad[i].said)) {
             g_error("request %u, %s: '%s'", type, bad[i].why, text);
         }
@@ -105,22 +90,14 @@ static void check_bad(VcmaDev *d, const char *log, uint16_t type,
 /* [V-14], [V-20], [V-25] */
 static void test_ranges(void)
 {
-    VcmaTest t = { .b = vcma_broker_new(NULL) };
-    g_autofree char *log = g_build_filename(t.b->dir, "guest-errors", NULL);
-    g_autofree char *args = vcma_args(t.b, "alpha", NULL, NULL);
-    g_autofree char *all = g_strdup_printf("%s -d guest_errors -D %s", args,
-                                           log);
+    VcmaTest t;
 
-    t.qs = vcma_boot(t.b, all);
-    t.d = vcma_dev_probe(t.qs, QPCI_DEVFN(4, 0));
-    vcma_dev_start(t.d);
+    vcma_test_init_windows(&t, "q35", "normal=64M,dma32=16M");
     g_assert_cmpuint(vcma_plug(t.d, MiB_(4), MiB_(4)), ==, VIRTIO_CMA_S_OK);
     vcma_poke(t.d, MiB_(4), 0x42);
-    check_bad(t.d, log, VIRTIO_CMA_REQ_PLUG, bad_plug, G_N_ELEMENTS(bad_plug));
-    check_bad(t.d, log, VIRTIO_CMA_REQ_UNPLUG, bad_unplug,
-              G_N_ELEMENTS(bad_unplug));
-    check_bad(t.d, log, VIRTIO_CMA_REQ_STATE, bad_state,
-              G_N_ELEMENTS(bad_state));
+    check_bad(&t, VIRTIO_CMA_REQ_PLUG, bad_plug, G_N_ELEMENTS(bad_plug));
+    check_bad(&t, VIRTIO_CMA_REQ_UNPLUG, bad_unplug, G_N_ELEMENTS(bad_unplug));
+    check_bad(&t, VIRTIO_CMA_REQ_STATE, bad_state, G_N_ELEMENTS(bad_state));
     g_assert_cmphex(vcma_peek(t.d, MiB_(4)), ==, 0x42);
     g_assert_cmpuint(vcma_op_nr_leases(t.b, "alpha"), ==, 1);
     g_assert_cmpuint(vcma_unplug(t.d, MiB_(4), MiB_(4)), ==, VIRTIO_CMA_S_OK);

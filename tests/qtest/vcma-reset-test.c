@@ -165,34 +165,13 @@ static void test_system_reset(void)
     vcma_test_init(&t);
     for (int i = 0; i < 2; i++) {
         plug_two(t.d);
-        qtest_qmp_assert_success(t.qs->qts, "{ 'execute': 'system_reset' }");
-        qtest_qmp_eventwait(t.qs->qts, "RESET");
+        vcma_system_reset(&t);
         vcma_op_wait_leases(t.b, "alpha", 0);
-        vcma_dev_free(t.d);
-        t.d = vcma_dev_probe(t.qs, QPCI_DEVFN(4, 0));
         vcma_dev_start(t.d);
         g_assert_cmphex(vcma_peek(t.d, 0), ==, ~0ull);
     }
     plug_two(t.d);
     vcma_test_fini(&t);
-}
-
-/* Registers of q35's LPC bridge, and where the test puts its ACPI ports. */
-#define LPC_PMBASE      0x40
-#define LPC_ACPI_CTRL   0x44
-#define PM_BASE         0xb000
-
-static void suspend(VcmaTest *t)
-{
-    QPCIDevice *lpc = qpci_device_find(t->qs->pcibus, QPCI_DEVFN(0x1f, 0));
-
-    g_assert_nonnull(lpc);
-    qpci_config_writel(lpc, LPC_PMBASE, PM_BASE | 1);
-    qpci_config_writeb(lpc, LPC_ACPI_CTRL, 0x80);
-    /* PM1 control: sleep type S3, and go. */
-    qtest_outw(t->qs->qts, PM_BASE + 4, 1 << 10 | 1 << 13);
-    qtest_qmp_eventwait(t->qs->qts, "SUSPEND");
-    g_free(lpc);
 }
 
 /*
@@ -206,17 +185,16 @@ static void test_suspend(void)
     vcma_test_init(&t);
     plug_two(t.d);
     for (int i = 0; i < 2; i++) {
-        suspend(&t);
+        vcma_suspend(&t);
         g_assert_cmpuint(vcma_op_nr_leases(t.b, "alpha"), ==, 2);
-        qtest_qmp_assert_success(t.qs->qts, "{ 'execute': 'system_wakeup' }");
-        qtest_qmp_eventwait(t.qs->qts, "WAKEUP");
+        vcma_wakeup(&t);
         vcma_dev_free(t.d);
         t.d = vcma_dev_probe(t.qs, QPCI_DEVFN(4, 0));
         g_assert_cmphex(vcma_peek(t.d, 0), ==, 0x1111);
         g_assert_cmphex(vcma_peek(t.d, MiB_(8)), ==, 0x2222);
         g_assert_cmpuint(vcma_op_nr_leases(t.b, "alpha"), ==, 2);
     }
-    suspend(&t);
+    vcma_suspend(&t);
     qtest_qmp_assert_success(t.qs->qts, "{ 'execute': 'system_reset' }");
     qtest_qmp_eventwait(t.qs->qts, "RESET");
     vcma_op_wait_leases(t.b, "alpha", 0);

@@ -225,29 +225,50 @@ static void *op_list(const VcmaBroker *b, uint16_t type, size_t record,
     return g_memdup2(reply + sizeof(*page), count * record + 1);
 }
 
-void vcma_op_get_vm(const VcmaBroker *b, const char *vm, struct vcma_op_vm *ret)
+static void get_share(const VcmaBroker *b, const char *vm, uint32_t bank,
+                      struct vcma_op_vm *ret)
 {
     g_autofree struct vcma_op_vm *list = NULL;
     uint32_t i, count;
 
     list = op_list(b, VCMA_MSG_OP_VMS, sizeof(*ret), &count);
     for (i = 0; i < count; i++) {
-        if (!strncmp(list[i].name, vm, VCMA_NAME_MAX)) {
+        if (!strncmp(list[i].name, vm, VCMA_NAME_MAX) &&
+            le32_to_cpu(list[i].bank) == bank) {
             *ret = list[i];
             return;
         }
     }
-    g_error("vcmad knows no VM %s", vm);
+    g_error("vcmad knows no bank %u of VM %s", bank, vm);
 }
 
+void vcma_op_get_vm(const VcmaBroker *b, const char *vm, struct vcma_op_vm *ret)
+{
+    get_share(b, vm, 0, ret);
+}
+
+uint32_t vcma_op_bank_leases(const VcmaBroker *b, const char *vm, uint32_t bank)
+{
+    struct vcma_op_vm rec;
+
+    get_share(b, vm, bank, &rec);
+    return le32_to_cpu(rec.nr_leases);
+}
+
+/* The one that all tests have; there may be others. */
 void vcma_op_get_pool(const VcmaBroker *b, struct vcma_op_pool *ret)
 {
     g_autofree struct vcma_op_pool *list = NULL;
-    uint32_t count;
+    uint32_t i, count;
 
     list = op_list(b, VCMA_MSG_OP_POOLS, sizeof(*ret), &count);
-    g_assert_cmpuint(count, ==, 1);
-    *ret = list[0];
+    for (i = 0; i < count; i++) {
+        if (!strncmp(list[i].name, "main", VCMA_NAME_MAX)) {
+            *ret = list[i];
+            return;
+        }
+    }
+    g_error("vcmad has no pool main");
 }
 
 uint32_t vcma_op_nr_leases(const VcmaBroker *b, const char *vm)

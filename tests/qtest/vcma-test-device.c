@@ -8,10 +8,11 @@
 #include "hw/pci/pci_regs.h"
 #include "standard-headers/linux/virtio_config.h"
 
-/* I/O ports of q35's ACPI hot-plug controller. */
-#define ACPI_PCIHP  0x0cc0
-#define PCIHP_EJECT (ACPI_PCIHP + 0x08)
-#define PCIHP_SEL   (ACPI_PCIHP + 0x10)
+/* I/O ports of the ACPI hot-plug controllers. */
+#define PCIHP_Q35   0x0cc0
+#define PCIHP_PC    0xae00
+#define PCIHP_EJECT 0x08
+#define PCIHP_SEL   0x10
 
 /* Far above everything that libqos places. */
 #define VCMA_BAR64_BASE     0x800000000ULL
@@ -28,8 +29,12 @@ char *vcma_args(const VcmaBroker *b, const char *vm, const char *object_extra,
 
 QOSState *vcma_boot(const VcmaBroker *b, const char *args)
 {
-    return qtest_pc_boot("-M q35 -nodefaults -m 64M -pidfile %s/qemu.pid %s",
-                         b->dir, args);
+    g_autofree char *all = g_strdup_printf("-M q35 -nodefaults -m 64M "
+                                           "-pidfile %s/qemu.pid %s", b->dir,
+                                           args);
+
+    return vcma_ops ? qtest_boot(vcma_ops, "%s", all) :
+                      qtest_pc_boot("%s", all);
 }
 
 int vcma_qemu_pid(const VcmaBroker *b)
@@ -100,6 +105,11 @@ static void map_windows(VcmaDev *d)
     for (i = 0; i < d->cfg.num_windows; i++) {
         struct virtio_cma_window *w = &d->cfg.window[i];
 
+        if (w->flags & VIRTIO_CMA_WIN_FIXED) {
+            g_assert_cmphex(w->bar, ==, VIRTIO_CMA_BAR_NONE);
+            d->base[i] = w->offset;
+            continue;
+        }
         g_assert_cmpuint(w->bar, <, 6);
         if (!bar[w->bar]) {
             bar[w->bar] = w->bar == 0 ?
@@ -125,6 +135,9 @@ VcmaDev *vcma_dev_probe(QOSState *qs, int devfn)
     qvirtio_set_acknowledge(d->vdev);
     qvirtio_set_driver(d->vdev);
     d->features = qvirtio_get_features(d->vdev);
+    d->accept = d->features & (1ull << VIRTIO_F_VERSION_1 |
+                               1ull << VIRTIO_CMA_F_FIXED |
+                               1ull << VIRTIO_CMA_F_BANKS);
     read_config(d);
     map_windows(d);
     d->slots = guest_alloc(&qs->alloc, VCMA_TEST_SLOTS * 4096);
@@ -141,7 +154,7 @@ static void start(VcmaDev *d, bool msix)
 
     g_assert_null(d->req);
     qvirtio_start_device(d->vdev);
-    qvirtio_set_features(d->vdev, 1ull << VIRTIO_F_VERSION_1);
+    qvirtio_set_features(d->vdev, d->accept);
     if (msix) {
         qpci_msix_enable(d->pci->pdev);
         qvirtio_pci_set_msix_configuration_vector(d->pci, &d->qs->alloc, 0);
@@ -219,6 +232,29 @@ void vcma_test_init_vms(VcmaTest *t, const char *vms, const char *object_extra,
     vcma_dev_start(t->d);
 }
 
+void vcma_test_boot(VcmaTest *t, const char *vms, const char *machine,
+                    const char *windows, const char *extra)
+{
+    g_autofree char *args = NULL;
+
+    t->b = vcma_broker_new(vms);
+    t->said = 0;
+    args = g_strdup_printf("-M %s -d guest_errors -D %s/guest-errors "
+                           "-object vcma-broker,id=b0,path=%s/alpha.sock "
+                           "-device virtio-cma-pci,id=cma0,broker=b0,addr=04.0,"
+                           "%s %s", machine, t->b->dir, t->b->dir, windows,
+                           extra ?: "");
+    t->qs = vcma_boot(t->b, args);
+    t->d = vcma_dev_probe(t->qs, QPCI_DEVFN(4, 0));
+}
+
+void vcma_test_init_windows(VcmaTest *t, const char *machine,
+                            const char *windows)
+{
+    vcma_test_boot(t, NULL, machine, windows, NULL);
+    vcma_dev_start(t->d);
+}
+
 void vcma_test_init(VcmaTest *t)
 {
     vcma_test_init_vms(t, NULL, NULL, NULL);
@@ -265,15 +301,26 @@ void vcma_add_device(VcmaTest *t)
                          "'normal': '64M', 'dma32': '16M' }");
 }
 
+static void eject(VcmaTest *t, uint16_t ports, int slot)
+{
+    qtest_outl(t->qs->qts, ports + PCIHP_SEL, 0);
+    qtest_outl(t->qs->qts, ports + PCIHP_EJECT, 1u << slot);
+    qtest_qmp_eventwait(t->qs->qts, "DEVICE_DELETED");
+    vcma_dev_free(t->d);
+    t->d = NULL;
+}
+
 /* The guest lets go of the device at once, as ACPI tells it to. */
 void vcma_del_device(VcmaTest *t)
 {
     qtest_qmp_device_del_send(t->qs->qts, "cma0");
-    qtest_outl(t->qs->qts, PCIHP_SEL, 0);
-    qtest_outl(t->qs->qts, PCIHP_EJECT, 1);
-    qtest_qmp_eventwait(t->qs->qts, "DEVICE_DELETED");
-    vcma_dev_free(t->d);
-    t->d = NULL;
+    eject(t, PCIHP_Q35, 0);
+}
+
+/* On a pc: the guest throws the device out, and nobody has asked it to. */
+void vcma_eject(VcmaTest *t, int slot)
+{
+    eject(t, PCIHP_PC, slot);
 }
 
 /* The VM ends well, and all that it held comes back clean. */

@@ -185,6 +185,12 @@ uint16_t vcma_state(VcmaDev *d, uint64_t offset, uint64_t size)
     return reply.state[0];
 }
 
+uint16_t vcma_confirm(VcmaDev *d, uint32_t window)
+{
+    return vcma_call1(d, VIRTIO_CMA_REQ_CONFIRM, window, 0,
+                      d->cfg.window[window - 1].length);
+}
+
 /* --- events --- */
 
 void vcma_post_event(VcmaDev *d, uint32_t size)

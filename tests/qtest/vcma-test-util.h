@@ -67,6 +67,8 @@ void vcma_op_get_vm(const VcmaBroker *b, const char *vm,
                     struct vcma_op_vm *ret);
 void vcma_op_get_pool(const VcmaBroker *b, struct vcma_op_pool *ret);
 uint32_t vcma_op_nr_leases(const VcmaBroker *b, const char *vm);
+uint32_t vcma_op_bank_leases(const VcmaBroker *b, const char *vm,
+                             uint32_t bank);
 void vcma_op_wait_leases(const VcmaBroker *b, const char *vm, uint32_t count);
 void vcma_op_wait_connected(const VcmaBroker *b, const char *vm,
                             bool connected);
@@ -146,6 +148,7 @@ typedef struct VcmaDev {
     QVirtQueue *req;
     QVirtQueue *ev;
     uint64_t features;              /* offered */
+    uint64_t accept;                /* what vcma_dev_start() negotiates */
     struct virtio_cma_config cfg;   /* in host byte order */
     uint64_t base[VIRTIO_CMA_WINDOWS_MAX]; /* guest-physical, of each window */
     uint64_t slots;                 /* guest memory: VCMA_TEST_SLOTS pages */
@@ -176,18 +179,47 @@ typedef struct VcmaTest {
     VcmaBroker *b;
     QOSState *qs;
     VcmaDev *d;
+    size_t said;            /* of what vcma_said() reads */
 } VcmaTest;
 
 void vcma_test_init(VcmaTest *t);
+/*
+ * With @windows (properties of the device) instead of those of vcma_args(), and
+ * @extra on the command line, which has all that a driver gets wrong written to
+ * vcma_said().  vcma_test_boot() leaves the device without a driver.
+ */
+void vcma_test_boot(VcmaTest *t, const char *vms, const char *machine,
+                    const char *windows, const char *extra);
+void vcma_test_init_windows(VcmaTest *t, const char *machine,
+                            const char *windows);
 void vcma_test_init_vms(VcmaTest *t, const char *vms, const char *object_extra,
                         const char *device_extra);
 void vcma_test_fini(VcmaTest *t);
+
+/* --- the machine: vcma-test-machine.c --- */
+
+/* How to drive a machine that is no PC; NULL for a PC. */
+extern QOSOps *vcma_ops;
+
+/* Why the VM cannot migrate; NULL: it did (free it). */
+char *vcma_migrate_error(QTestState *qts);
+/* To S3; q35 only. */
+void vcma_suspend(VcmaTest *t);
+void vcma_wakeup(VcmaTest *t);
+/* The VM is new then, without a driver. */
+void vcma_system_reset(VcmaTest *t);
+/* What QEMU has said of the guest's errors since the last time; free it. */
+char *vcma_said(VcmaTest *t);
+void vcma_assert_said(VcmaTest *t, const char *text);
+/* An HMP command; free it. */
+char *vcma_hmp(QTestState *qts, const char *command);
 
 /* The same behind a pcie-root-port, where the device can come and go. */
 void vcma_boot_root_port(VcmaTest *t, const char *extra);
 void vcma_find_device(VcmaTest *t);
 void vcma_add_device(VcmaTest *t);
 void vcma_del_device(VcmaTest *t);
+void vcma_eject(VcmaTest *t, int slot);
 
 void vcma_range(struct virtio_cma_range *r, uint32_t window, uint64_t offset,
                 uint64_t size);
@@ -202,6 +234,8 @@ uint16_t vcma_plug_retry(VcmaDev *d, uint64_t offset, uint64_t size);
 uint16_t vcma_unplug(VcmaDev *d, uint64_t offset, uint64_t size);
 uint32_t vcma_unplug_all(VcmaDev *d);
 uint16_t vcma_state(VcmaDev *d, uint64_t offset, uint64_t size);
+/* CONFIRM of all of a window. */
+uint16_t vcma_confirm(VcmaDev *d, uint32_t window);
 
 void vcma_post_event(VcmaDev *d, uint32_t size);
 bool vcma_poll_event(VcmaDev *d, VcmaEvent *ret);

@@ -320,12 +320,13 @@ static void catch_up(struct model *m)
 static bool must_have_at_once(const struct model *m, int vm, uint32_t bank, uint64_t size)
 {
 	int n = share_number(m, m->sim->vm[vm], bank);
-	const struct share *share = m->sim->vm[vm]->bank[bank];
+	const struct share *share;
 	uint64_t chunk;
 	uint32_t i;
 
 	if (n < 0 || !m->share[n].guarantee)
 		return false;
+	share = m->sim->vm[vm]->bank[bank];
 	chunk = m->pool[m->share[n].pool]->chunk_size;
 	if (size > share->run * chunk ||
 	    share_charged(share) * chunk + size > m->share[n].guarantee)

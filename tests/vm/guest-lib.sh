@@ -66,13 +66,13 @@ field()
 	sed -n "s/.*\<$1=\([^ ]*\).*/\1/p"
 }
 
-# windows: NAME:BASE:LENGTH for each, NAME being its zone, and its bank if it has one
+# windows: NAME:BASE:LENGTH for each; NAME is its zone, or bankN if it has a bank
 windows()
 {
 	for w in "$(vcma_dir)"/window*; do
 		name=$(tr A-Z a-z <"$w/zone")
 		bank=$(cat "$w/bank" 2>/dev/null)
-		[ "${bank:-0}" = 0 ] || name=$name.$bank
+		[ "${bank:-0}" = 0 ] || name=bank$bank
 		printf '%s:%s:%s,' "$name" "$(cat "$w/base")" "$(cat "$w/length")"
 	done
 }

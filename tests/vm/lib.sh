@@ -250,10 +250,11 @@ modules()
 
 # guest_up NAME [--arch ARCH] [--bus BUS] [--cma OPTIONS] [GUEST-RUN-OPTION]... [-- QEMU-ARG...]
 # A guest with a virtio-cma device, for vcmad the VM of the same name.  OPTIONS
-# are the device's windows.
+# are the device's windows.  On i386 all BARs have to be below 4 GiB: Debian's
+# kernel cuts off what is above in ioremap(), even for virtio's own registers.
 guest_up()
 {
-	local name=$1 arch=amd64 bus=pcie.0 cma=normal=1G,dma32=128M args=() arg
+	local name=$1 arch=amd64 bus=pcie.0 cma='' args=() arg
 
 	shift
 	while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -268,6 +269,10 @@ guest_up()
 		esac
 		shift 2
 	done
+	case $arch in
+	amd64|arm64) : "${cma:=normal=1G,dma32=128M}" ;;
+	*)	: "${cma:=dma32=128M}" ;;
+	esac
 	for arg in "${@:2}" \
 		-object "vcma-broker,id=b0,path=$run/$name.sock" \
 		-device "virtio-cma-pci,id=cma0,broker=b0,$cma,bus=$bus"; do

@@ -38,7 +38,7 @@ dma_mask()
 # zones_guest ARCH: with devices for each row
 zones_guest()
 {
-	local arch=$1 n=0 mask args=() windows=normal=64M,dma32=64M@256M,dma=4M@12M
+	local arch=$1 n=0 mask args=() windows=normal=1G,dma32=64M@256M,dma=4M@12M
 
 	case $arch in
 	arm*)	windows=normal=64M,dma32=64M,dma=16M@0x0f000000 ;;

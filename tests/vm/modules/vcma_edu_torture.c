@@ -111,7 +111,7 @@ int vcma_edu_cmd_fill(struct vcma_edu *t, const struct vcma_edu_args *arg)
 {
 	unsigned long attrs = arg->nomap ? DMA_ATTR_NO_KERNEL_MAPPING : 0;
 	unsigned int first = t->nr, step, i, nr;
-	u64 size, held = t->held;
+	u64 size, held = t->held, largest = 0;
 	char *spans;
 
 	for (size = arg->size; size >= arg->min && size >= PAGE_SIZE; size /= 2)
@@ -121,12 +121,14 @@ int vcma_edu_cmd_fill(struct vcma_edu *t, const struct vcma_edu_args *arg)
 
 	nr = t->nr - first;
 	step = arg->proofs ? max(1U, nr / (u32)min_t(u64, arg->proofs, nr + 1)) : nr + 1;
+	for (i = first; i < t->nr; i++)
+		largest = max_t(u64, largest, t->buf[i]->size);
 	for (i = step - 1; i < nr; i += step)
 		if (t->buf[first + i]->cpu)
 			vcma_edu_prove(t, &t->buf[first + i], 1);
 
 	say_tally(t);
-	vcma_edu_say(t, " pieces=%u bytes=%llu", nr, t->held - held);
+	vcma_edu_say(t, " pieces=%u bytes=%llu largest=%llu", nr, t->held - held, largest);
 	spans = (char *)get_zeroed_page(GFP_KERNEL);
 	if (spans && vcma_edu_spans(t, spans, PAGE_SIZE))
 		vcma_edu_say(t, " spans=%s", spans);
