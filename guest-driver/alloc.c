@@ -19,6 +19,9 @@
  * Refused because of what it has already, the guest gives its idle leases back
  * and asks again: many small leases may stand where one large one would fit.
  *
+ * With DMA_ATTR_NO_KERNEL_MAPPING the client gets a cookie that says which range
+ * it is, and is no address of the memory: the same on every architecture.
+ *
  * Behind an IOMMU the range is mapped like a resource.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -227,8 +230,11 @@ void vcma_refill_work(struct work_struct *work)
 	choice = vcma->refill_choice;
 	spin_unlock_irqrestore(&vcma->lock, flags);
 
-	if (place_waiting(vcma, &choice, &want, &at) == VCMA_SERVED)
-		vcma_lease_give(at.lease, at.first, want.pages);
+	if (place_waiting(vcma, &choice, &want, &at) != VCMA_SERVED)
+		return;
+	if (at.mapped)
+		vcma_map_lease(at.lease);
+	vcma_lease_give(at.lease, at.first, want.pages, at.mapped);
 }
 
 /* The next one who cannot wait shall find room. */
@@ -240,6 +246,8 @@ static void refill(struct vcma_dev *vcma, const struct vcma_choice *choice,
 	spin_lock_irqsave(&vcma->lock, flags);
 	if (vcma->ready) {
 		vcma->refill_want = *want;
+		if (want->mapping == VCMA_MAP_NOW)
+			vcma->refill_want.mapping = VCMA_MAP_LATER;
 		vcma->refill_choice = *choice;
 		queue_work(vcma_wq, &vcma->refill_work);
 	}
@@ -271,6 +279,33 @@ static enum vcma_reason place(struct vcma_dev *vcma, struct vcma_choice *choice,
 	reason = place_waiting(vcma, choice, want, ret);
 	memalloc_noio_restore(noio);
 	return reason;
+}
+
+/* Maps the lease of a range that needs it, and gives the range back if that fails. */
+static enum vcma_reason map_place(const struct vcma_want *want, const struct vcma_place *at)
+{
+	unsigned int noio;
+	bool mapped;
+
+	if (want->mapping != VCMA_MAP_LATER)
+		return VCMA_SERVED;
+	noio = memalloc_noio_save();
+	mapped = vcma_map_lease(at->lease);
+	memalloc_noio_restore(noio);
+	if (mapped)
+		return VCMA_SERVED;
+	vcma_lease_give(at->lease, at->first, want->pages, at->mapped);
+	return VCMA_UNMAPPED;
+}
+
+/* What an allocation with @attrs needs of the CPU's mapping. */
+static enum vcma_mapping mapping_of(gfp_t gfp, unsigned long attrs)
+{
+	/* What is not mapped can be made zero only through local mappings. */
+	if ((attrs & DMA_ATTR_NO_KERNEL_MAPPING) &&
+	    (!VCMA_MAP_LEASES || IS_ENABLED(CONFIG_HIGHMEM)))
+		return VCMA_MAP_NONE;
+	return gfpflags_allow_blocking(gfp) ? VCMA_MAP_LATER : VCMA_MAP_NOW;
 }
 
 /* The windows' counters: who has served it, and which reserves it has met on the way. */
@@ -311,7 +346,7 @@ static void range_insert(struct vcma_client *c, struct vcma_range *range)
 	spin_unlock_irqrestore(&c->lock, flags);
 }
 
-/* The range that begins at @vaddr.  Under c->lock. */
+/* The range that its client knows by @vaddr.  Under c->lock. */
 static struct vcma_range *range_lookup(struct vcma_client *c, const void *vaddr)
 {
 	struct rb_node *node = c->ranges.rb_node;
@@ -357,6 +392,8 @@ static bool range_map(struct vcma_client *c, struct vcma_range *range,
  * @gfp: whether it may wait
  * @attrs: DMA_ATTR_*
  *
+ * Context: any, if @gfp says so.
+ *
  * Return: the range, all zero; or NULL.
  */
 struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp,
@@ -379,10 +416,12 @@ struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gf
 	if (!range)
 		goto out_put;
 
-	vcma_want_init(&want, c, size);
+	vcma_want_init(&want, c, size, mapping_of(gfp, attrs));
 	reason = vcma_choose(&choice, vcma, c, &want);
 	if (reason == VCMA_SERVED)
 		reason = place(vcma, &choice, &want, gfp, &at);
+	if (reason == VCMA_SERVED)
+		reason = map_place(&want, &at);
 	if (reason != VCMA_SERVED) {
 		count(vcma, &choice, NULL);
 		if (reason != VCMA_HOST)
@@ -395,21 +434,22 @@ struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gf
 	range->lease = at.lease;
 	range->first = at.first;
 	range->pages = want.pages;
-	range->vaddr = at.lease->win->vaddr + offset;
+	range->mapped = at.mapped;
+	range->vaddr = at.mapped ? at.lease->vaddr + ((size_t)at.first << PAGE_SHIFT) :
+				   (void *)range;
 	range->phys = at.lease->win->base + offset;
 	if (!range_map(c, range, &want))
 		goto out_give;
 
 	if (at.zero_from < at.zero_end)
-		memset(range->vaddr + ((at.zero_from - at.first) << PAGE_SHIFT), 0,
-		       (at.zero_end - at.zero_from) << PAGE_SHIFT);
+		vcma_map_zero(at.lease, at.mapped, at.zero_from, at.zero_end);
 	range_insert(c, range);
 	count(vcma, &choice, at.lease->win);
 	atomic64_inc(&vcma->allocs);
 	return range;
 
 out_give:
-	vcma_lease_give(at.lease, at.first, want.pages);
+	vcma_lease_give(at.lease, at.first, want.pages, at.mapped);
 out_free:
 	kfree(range);
 out_put:
@@ -420,7 +460,7 @@ out_put:
 /**
  * vcma_range_find() - the range of an address
  * @c: whose
- * @vaddr: where the range begins
+ * @vaddr: what vcma_range_alloc() has called it
  *
  * Return: the range, good until it is freed; or NULL if it is not ours.
  */
@@ -438,7 +478,7 @@ struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr)
 /**
  * vcma_range_free() - free a range
  * @c: whose
- * @vaddr: where it begins
+ * @vaddr: what vcma_range_alloc() has called it
  *
  * Context: any.
  *
@@ -465,7 +505,7 @@ bool vcma_range_free(struct vcma_client *c, const void *vaddr)
 	if (c->prev)
 		c->prev->unmap_resource(c->dev, range->dma, (size_t)range->pages << PAGE_SHIFT,
 					DMA_BIDIRECTIONAL, 0);
-	vcma_lease_give(range->lease, range->first, range->pages);
+	vcma_lease_give(range->lease, range->first, range->pages, range->mapped);
 	kfree(range);
 	vcma_put(vcma);
 

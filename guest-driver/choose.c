@@ -17,6 +17,9 @@
  * in the order has no reserve, and a client that reaches one window only may
  * have all of it.
  *
+ * Windows that the operator calls high memory are tried first for allocations
+ * without a kernel mapping, and on a 32-bit kernel last for all others.
+ *
  * Behind an IOMMU the client's address is one that the IOMMU driver chooses,
  * so every window will do.
  */
@@ -24,6 +27,7 @@
 
 #include <linux/dma-direct.h>
 #include <linux/module.h>
+#include <linux/ratelimit.h>
 #include <linux/sizes.h>
 
 #include "vcma_client.h"
@@ -37,8 +41,10 @@ MODULE_PARM_DESC(lowmem_reserve_ratio, "who can use higher windows leaves 1/N of
  * @want: written in full
  * @c: for whom
  * @size: bytes
+ * @mapping: what it needs of the CPU's mapping
  */
-void vcma_want_init(struct vcma_want *want, struct vcma_client *c, size_t size)
+void vcma_want_init(struct vcma_want *want, struct vcma_client *c, size_t size,
+		    enum vcma_mapping mapping)
 {
 	struct device *dev = c->dev;
 	u64 boundary = (u64)dma_get_seg_boundary(dev) + 1;
@@ -51,6 +57,7 @@ void vcma_want_init(struct vcma_want *want, struct vcma_client *c, size_t size)
 	want->bytes = PAGE_ALIGN(size);
 	want->pages = want->bytes >> PAGE_SHIFT;
 	want->align = (u64)PAGE_SIZE << get_order(size);
+	want->mapping = mapping;
 }
 
 /*
@@ -80,6 +87,23 @@ static bool would_do(const struct vcma_span *span, const struct vcma_want *want)
 {
 	return vcma_reach_place(&want->reach, span->base, span->base + span->size,
 				want->bytes, want->align) != VCMA_NO_ADDR;
+}
+
+/*
+ * Windows that the operator has meant for high memory are the first for those who
+ * need no mapping, and the last for others where mappings are scarce.
+ */
+static void sort_high(struct vcma_choice *choice, bool first)
+{
+	struct vcma_option sorted[VIRTIO_CMA_WINDOWS_MAX];
+	unsigned int i, pass, n = 0;
+
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i < choice->nr; i++)
+			if ((choice->opt[i].win->zone == VIRTIO_CMA_ZONE_HIGHMEM) ==
+			    (first == !pass))
+				sorted[n++] = choice->opt[i];
+	memcpy(choice->opt, sorted, n * sizeof(sorted[0]));
 }
 
 /**
@@ -124,6 +148,10 @@ enum vcma_reason vcma_choose(struct vcma_choice *choice, struct vcma_dev *vcma,
 		opt->reserve = vcma_zone_reserve(span, order, i, ratio);
 		opt->refused = false;
 	}
+	if (want->mapping == VCMA_MAP_NONE)
+		sort_high(choice, true);
+	else if (VCMA_MAP_LEASES)
+		sort_high(choice, false);
 	return VCMA_SERVED;
 }
 
@@ -172,6 +200,7 @@ const char *vcma_reason_str(enum vcma_reason reason)
 		[VCMA_FULL] = "no room in the windows",
 		[VCMA_NOT_WARM] = "no room in a lease, and no time to wait",
 		[VCMA_HOST] = "no lease from the host",
+		[VCMA_UNMAPPED] = "no kernel address space to map it",
 	};
 
 	static_assert(ARRAY_SIZE(str) == VCMA_NR_REASONS);
@@ -197,6 +226,8 @@ static const char *reason_cure(enum vcma_reason reason, const struct vcma_client
 		return "enlarge the highest one, or change lowmem_reserve_ratio";
 	case VCMA_NOT_WARM:
 		return "a lease has been asked for, for the next time";
+	case VCMA_UNMAPPED:
+		return "give the kernel more (vmalloc=SIZE on its command line)";
 	default:
 		return "see above, and vcmactl on the host";
 	}
@@ -205,6 +236,7 @@ static const char *reason_cure(enum vcma_reason reason, const struct vcma_client
 /* The first time for a client and a reason; and again when its reach has changed. */
 static bool tell(struct vcma_client *c, enum vcma_reason reason, u64 highest)
 {
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	unsigned long flags;
 	bool told;
 
@@ -212,7 +244,7 @@ static bool tell(struct vcma_client *c, enum vcma_reason reason, u64 highest)
 	told = c->told[reason] == highest;
 	c->told[reason] = highest;
 	spin_unlock_irqrestore(&c->lock, flags);
-	return !told && printk_ratelimit();
+	return !told && __ratelimit(&limit);
 }
 
 /**

@@ -127,7 +127,7 @@ static int check_ram(struct vcma_window *win)
 	return 0;
 }
 
-static void confirm(struct vcma_window *win)
+static void confirm_one(struct vcma_window *win)
 {
 	unsigned long until = jiffies + msecs_to_jiffies(CONFIRM_MS);
 	unsigned int ms = 5;
@@ -173,6 +173,6 @@ int vcma_fixed_start(struct vcma_dev *vcma)
 	}
 	for (i = 0; i < vcma->nr_windows; i++)
 		if (vcma->win[i].res)
-			confirm(&vcma->win[i]);
+			confirm_one(&vcma->win[i]);
 	return 0;
 }

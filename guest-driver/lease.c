@@ -48,9 +48,15 @@ static void lease_set_state(struct vcma_lease *lease, enum vcma_lease_state stat
 	lease->state = state;
 }
 
-static void lease_free(struct vcma_lease *lease)
+/**
+ * vcma_lease_free() - free a lease
+ * @lease: in no list; NULL: nothing happens
+ *
+ * Context: any.
+ */
+void vcma_lease_free(struct vcma_lease *lease)
 {
-	if (!lease)
+	if (!lease || vcma_map_drop(lease))
 		return;
 	kvfree(lease->used);
 	kvfree(lease->dirty);
@@ -73,7 +79,7 @@ static struct vcma_lease *lease_new(struct vcma_window *win, u64 size)
 	lease->used = kvzalloc(bytes, GFP_NOIO);
 	lease->dirty = kvzalloc(bytes, GFP_NOIO);
 	if (!lease->used || !lease->dirty) {
-		lease_free(lease);
+		vcma_lease_free(lease);
 		return NULL;
 	}
 	return lease;
@@ -93,6 +99,8 @@ static void lease_add(struct vcma_lease *lease)
 		}
 	}
 	list_add_tail(&lease->node, pos);
+	if (win->vaddr)
+		lease->vaddr = win->vaddr + lease->offset;
 	win->nr_leases++;
 	win->lease_bytes += lease->size;
 	win->rotor = lease->offset + lease->size;
@@ -138,30 +146,35 @@ static long lease_fit(const struct vcma_lease *lease, u64 lo, const struct vcma_
 }
 
 /* Takes pages that lease_fit() has found.  Under vcma->lock. */
-static void lease_take(struct vcma_lease *lease, unsigned long first, unsigned long pages,
-		       struct vcma_place *ret)
+static void lease_take(struct vcma_lease *lease, unsigned long first,
+		       const struct vcma_want *want, struct vcma_place *ret)
 {
-	unsigned long end = first + pages;
+	unsigned long pages = want->pages, end = first + pages;
+	bool mapped = want->mapping != VCMA_MAP_NONE;
 
 	bitmap_set(lease->used, first, pages);
 	lease->free_pages -= pages;
 	lease->nr_ranges++;
+	lease->nr_mapped += mapped;
 	lease->win->range_bytes += (u64)pages << PAGE_SHIFT;
 	lease->win->vcma->nr_ranges++;
 
 	ret->lease = lease;
 	ret->first = first;
+	ret->mapped = mapped;
 	ret->zero_from = find_next_bit(lease->dirty, end, first);
 	ret->zero_end = ret->zero_from;
 	if (ret->zero_from < end)
 		ret->zero_end = find_last_bit(lease->dirty, end) + 1;
 }
 
-static void lease_give_locked(struct vcma_lease *lease, unsigned long first, unsigned long pages)
+static void lease_give_locked(struct vcma_lease *lease, unsigned long first,
+			      unsigned long pages, bool mapped)
 {
 	bitmap_clear(lease->used, first, pages);
 	lease->free_pages += pages;
 	lease->nr_ranges--;
+	lease->nr_mapped -= mapped;
 	lease->win->range_bytes -= (u64)pages << PAGE_SHIFT;
 	lease->win->vcma->nr_ranges--;
 }
@@ -171,17 +184,19 @@ static void lease_give_locked(struct vcma_lease *lease, unsigned long first, uns
  * @lease: its lease
  * @first: its first page
  * @pages: how many
+ * @mapped: it has needed the lease's mapping
  *
  * Context: any.
  */
-void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages)
+void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages,
+		     bool mapped)
 {
 	struct vcma_dev *vcma = lease->win->vcma;
 	unsigned long flags;
 
 	spin_lock_irqsave(&vcma->lock, flags);
 	bitmap_set(lease->dirty, first, pages);
-	lease_give_locked(lease, first, pages);
+	lease_give_locked(lease, first, pages, mapped);
 	spin_unlock_irqrestore(&vcma->lock, flags);
 }
 
@@ -197,14 +212,27 @@ static bool reserve_kept(struct vcma_option *opt, const struct vcma_want *want)
 	return !opt->refused;
 }
 
+/*
+ * Is @a the better one of two leases that have room for @want?  A lease that is
+ * mapped saves a mapping; who needs none leaves it to others.  Leases in use come
+ * before idle ones, so that those stay idle, and small ones before large ones, so
+ * that those stay whole.
+ */
+static bool lease_better(const struct vcma_lease *a, const struct vcma_lease *b,
+			 const struct vcma_want *want)
+{
+	if (!a->vaddr != !b->vaddr)
+		return !a->vaddr == (want->mapping == VCMA_MAP_NONE);
+	if (!a->nr_ranges != !b->nr_ranges)
+		return a->nr_ranges;
+	return a->size < b->size;
+}
+
 /**
  * vcma_lease_warm() - take a range in a lease that is there
  * @opt: the window
  * @want: what is needed
  * @ret: where it was taken
- *
- * Leases in use are taken before idle ones, so that those stay idle, and small
- * ones before large ones, so that those stay whole.
  *
  * Context: any.
  *
@@ -223,10 +251,9 @@ bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
 	if (!vcma->ready || !reserve_kept(opt, want))
 		goto out_unlock;
 	list_for_each_entry(lease, &win->leases, node) {
-		if (lease->state != VCMA_LEASE_READY)
-			continue;
-		if (best && (!best->nr_ranges < !lease->nr_ranges ||
-			     (!best->nr_ranges == !lease->nr_ranges && best->size <= lease->size)))
+		if (lease->state != VCMA_LEASE_READY ||
+		    (want->mapping == VCMA_MAP_NOW && !lease->vaddr) ||
+		    (best && !lease_better(lease, best, want)))
 			continue;
 		first = lease_fit(lease, opt->span.base + lease->offset, want);
 		if (first < 0)
@@ -235,7 +262,7 @@ bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
 		best_first = first;
 	}
 	if (best)
-		lease_take(best, best_first, want->pages, ret);
+		lease_take(best, best_first, want, ret);
 out_unlock:
 	spin_unlock_irqrestore(&vcma->lock, flags);
 	return best;
@@ -289,6 +316,7 @@ static void lease_undo(struct vcma_lease *lease)
 	lease->win->vcma->nr_ranges -= lease->nr_ranges;
 	lease->free_pages += taken;
 	lease->nr_ranges = 0;
+	lease->nr_mapped = 0;
 }
 
 static void plug_complete(struct vcma_call *call)
@@ -309,7 +337,7 @@ static void plug_complete(struct vcma_call *call)
 		gone = lease;
 	}
 	spin_unlock_irqrestore(&vcma->lock, flags);
-	lease_free(gone);
+	vcma_lease_free(gone);
 }
 
 /* Chooses a place for @lease and enters it there, with a range for @want. */
@@ -341,7 +369,7 @@ static int lease_place(struct vcma_lease *lease, struct vcma_option *opt,
 	}
 	lease->offset = offset;
 	lease_add(lease);
-	lease_take(lease, lease_fit(lease, span->base + offset, want), want->pages, ret);
+	lease_take(lease, lease_fit(lease, span->base + offset, want), want, ret);
 out_unlock:
 	spin_unlock_irqrestore(&vcma->lock, flags);
 	return err;
@@ -413,7 +441,7 @@ int vcma_lease_plug(struct vcma_option *opt, const struct vcma_want *want, u64 s
 out_free:
 	if (call)
 		vcma_call_put(call);
-	lease_free(lease);
+	vcma_lease_free(lease);
 	return err;
 }
 
@@ -447,7 +475,7 @@ static void unplug_complete(struct vcma_call *call)
 	spin_unlock_irqrestore(&vcma->lock, flags);
 
 	for (i = 0; i < call->nr; i++)
-		lease_free(call->lease[i]);
+		vcma_lease_free(call->lease[i]);
 }
 
 /* Marks an idle lease and adds it to an UNPLUG.  Under vcma->lock. */
@@ -587,6 +615,6 @@ void vcma_lease_forget_all(struct vcma_window *win)
 
 	list_for_each_entry_safe(lease, next, &win->leases, node) {
 		list_del(&lease->node);
-		lease_free(lease);
+		vcma_lease_free(lease);
 	}
 }

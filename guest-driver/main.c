@@ -9,6 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/virtio_config.h>
 
 #include "vcma_client.h"
@@ -154,6 +155,8 @@ static int read_config(struct vcma_dev *vcma)
 	vcma->lease_max = 1ULL << ilog2(vcma->lease_max);
 	if (hweight64(vcma->lease_size) != 1)
 		vcma->lease_size = vcma->granule_size;
+	if (VCMA_MAP_LEASES)
+		vcma->lease_size = min_t(u64, vcma->lease_size, SZ_4M);
 	vcma->lease_size = clamp(vcma->lease_size, vcma->granule_size, vcma->lease_max);
 	return 0;
 }
@@ -294,6 +297,7 @@ static int vcma_probe(struct virtio_device *vdev)
 	spin_lock_init(&vcma->lock);
 	spin_lock_init(&vcma->req_lock);
 	mutex_init(&vcma->plug_mutex);
+	mutex_init(&vcma->map_mutex);
 	vcma->vdev = vdev;
 	vcma->pdev = pci_dev_get(to_pci_dev(vdev->dev.parent));
 	vcma->stopped = true;
@@ -458,6 +462,8 @@ static int __init vcma_init(void)
 
 out_driver:
 	unregister_virtio_driver(&vcma_driver);
+	flush_workqueue(vcma_wq);
+	vcma_map_fini();
 out_wq:
 	destroy_workqueue(vcma_wq);
 	return err;
@@ -468,6 +474,8 @@ static void __exit vcma_exit(void)
 {
 	vcma_attach_fini();
 	unregister_virtio_driver(&vcma_driver);
+	flush_workqueue(vcma_wq);	/* the instance is released by work */
+	vcma_map_fini();
 	destroy_workqueue(vcma_wq);
 }
 module_exit(vcma_exit);

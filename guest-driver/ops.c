@@ -145,8 +145,11 @@ static int vcma_op_get_sgtable(struct device *dev, struct sg_table *sgt, void *v
 {
 	struct vcma_client *c = to_client(dev);
 
-	if (vcma_range_find(c, vaddr))
+	if (vcma_range_find(c, vaddr)) {
+		if (!test_and_set_bit(VCMA_TOLD_SGTABLE, &c->told_once))
+			dev_info(dev, "dma_get_sgtable() fails: memory in a window has no struct page\n");
 		return -ENXIO;
+	}
 	if (!c->prev)
 		return dma_get_sgtable_attrs(vcma_shadow(c), sgt, vaddr, handle, size, attrs);
 	if (!c->prev->get_sgtable)

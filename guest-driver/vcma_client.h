@@ -17,6 +17,8 @@ struct vcma_needs {
 	u64 forbidden;
 };
 
+#define VCMA_TOLD_SGTABLE 0
+
 /**
  * struct vcma_client - a device whose coherent memory comes from vcma
  * @node: in the list of clients, attach.c
@@ -42,6 +44,7 @@ struct vcma_needs {
  * @failures: not served at all
  * @told: for each reason why it got nothing, the highest address that it reached
  *	when the log last said so; 0: never
+ * @told_once: VCMA_TOLD_*, a bit each, of what the log has said
  */
 struct vcma_client {
 	struct list_head node;
@@ -65,6 +68,7 @@ struct vcma_client {
 	u64 fallbacks;
 	u64 failures;
 	u64 told[VCMA_NR_REASONS];
+	unsigned long told_once;
 };
 
 /**
@@ -73,7 +77,9 @@ struct vcma_client {
  * @lease: where it is; not freed while the range exists
  * @first: its first page in the lease
  * @pages: how many
- * @vaddr: for the CPU
+ * @mapped: it has an address for the CPU
+ * @vaddr: what the client knows it by: that address, or without one the address
+ *	of this struct
  * @phys: guest-physical address
  * @dma: for the device
  */
@@ -82,6 +88,7 @@ struct vcma_range {
 	struct vcma_lease *lease;
 	unsigned long first;
 	unsigned long pages;
+	bool mapped;
 	void *vaddr;
 	phys_addr_t phys;
 	dma_addr_t dma;
@@ -109,7 +116,8 @@ void vcma_ops_fini(struct vcma_client *c);
 struct device *vcma_shadow(struct vcma_client *c);
 
 /* choose.c */
-void vcma_want_init(struct vcma_want *want, struct vcma_client *c, size_t size);
+void vcma_want_init(struct vcma_want *want, struct vcma_client *c, size_t size,
+		    enum vcma_mapping mapping);
 enum vcma_reason vcma_choose(struct vcma_choice *choice, struct vcma_dev *vcma,
 			     struct vcma_client *c, const struct vcma_want *want);
 void vcma_explain(struct vcma_client *c, struct vcma_dev *vcma, const struct vcma_want *want,

@@ -10,7 +10,7 @@
  * becomes a range: whole pages inside a lease (alloc.c), in one of the windows
  * that will do for it (choose.c).  A lease is memory that the host has put in
  * a window, and a window is a part of a BAR of the virtio-cma device, or lies
- * at a fixed address (lease.c, window.c, fixed.c).  Leases come by PLUG and go by UNPLUG requests (req.c).  An idle
+ * at a fixed address (lease.c, map.c, window.c, fixed.c).  Leases come by PLUG and go by UNPLUG requests (req.c).  An idle
  * lease, one without a range, stays warm until the host asks for it (event.c),
  * until the administrator gives it back (sysfs.c), or until it stands in the
  * way of a larger one.
@@ -26,8 +26,8 @@
  * a range, and holds a reference of the module.
  *
  * Lock order: device_lock(client) -> vcma_clients_lock -> (client->lock |
- * vcma->lock); vcma->plug_mutex -> (vcma->lock | vcma->req_lock).  No spinlock
- * is taken under another one.
+ * vcma->lock); (vcma->plug_mutex | vcma->map_mutex) -> (vcma->lock |
+ * vcma->req_lock).  No spinlock is taken under another one.
  */
 #ifndef VIRTIO_CMA_H
 #define VIRTIO_CMA_H
@@ -37,6 +37,7 @@
 #include <linux/dma-map-ops.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/rbtree.h>
@@ -55,6 +56,13 @@ struct vcma_window;
 #define VCMA_ANSWER_MARGIN_MS	2000
 /* For requests that wait for no memory: UNPLUG at unload, suspend, by hand. */
 #define VCMA_UNPLUG_MS		5000
+
+/* A 32-bit kernel has no room to map whole windows: each lease is mapped when need be. */
+#ifdef CONFIG_64BIT
+#define VCMA_MAP_LEASES 0
+#else
+#define VCMA_MAP_LEASES 1
+#endif
 
 /**
  * enum vcma_lease_state - what a lease is good for
@@ -84,6 +92,10 @@ enum vcma_lease_state {
  * @size: a power of two
  * @state: see there; only lease_set_state() changes it
  * @nr_ranges: ranges in it
+ * @nr_mapped: those of them that need the mapping
+ * @vaddr: its mapping; NULL if there is none (map.c).  Stays while @nr_mapped is
+ *	not 0.
+ * @unmap: in the list of leases to be unmapped and freed
  * @free_pages: pages in no range
  * @used: a bit a page: in a range
  * @dirty: a bit a page: was in a range before, so may not be zero
@@ -95,6 +107,9 @@ struct vcma_lease {
 	u64 size;
 	enum vcma_lease_state state;
 	unsigned int nr_ranges;
+	unsigned int nr_mapped;
+	void *vaddr;
+	struct llist_node unmap;
 	unsigned long free_pages;
 	unsigned long *used;
 	unsigned long *dirty;
@@ -137,7 +152,7 @@ enum vcma_window_state {
  *	and the device is not ready
  * @base: guest-physical address; decides who can use it
  * @length: bytes
- * @vaddr: all of it, mapped once
+ * @vaddr: all of it, mapped once; NULL if leases are mapped one by one
  * @leases: its leases by offset
  * @rotor: where to look for room first: after the latest lease, so that an
  *	offset whose lease was just given up is not asked for at once
@@ -181,18 +196,32 @@ struct vcma_window {
 };
 
 /**
+ * enum vcma_mapping - what an allocation needs of the CPU's mapping
+ * @VCMA_MAP_NONE: nothing
+ * @VCMA_MAP_LATER: the lease shall be mapped, and the caller can do that
+ * @VCMA_MAP_NOW: the lease must be mapped already
+ */
+enum vcma_mapping {
+	VCMA_MAP_NONE,
+	VCMA_MAP_LATER,
+	VCMA_MAP_NOW,
+};
+
+/**
  * struct vcma_want - what an allocation needs
  * @reach: addresses that the client can use
  * @bytes: size, whole pages
  * @pages: the same
  * @align: dma_alloc_coherent()'s promise: the smallest power of two pages that
  *	is not less than the size
+ * @mapping: what it needs of the CPU's mapping
  */
 struct vcma_want {
 	struct vcma_reach reach;
 	u64 bytes;
 	unsigned long pages;
 	u64 align;
+	enum vcma_mapping mapping;
 };
 
 /**
@@ -229,6 +258,7 @@ struct vcma_choice {
  * @VCMA_FULL: the windows have no place
  * @VCMA_NOT_WARM: the caller cannot wait for a lease, and those there have no room
  * @VCMA_HOST: the host said no, or nothing
+ * @VCMA_UNMAPPED: no address space to map the lease
  * @VCMA_NR_REASONS: how many
  */
 enum vcma_reason {
@@ -239,6 +269,7 @@ enum vcma_reason {
 	VCMA_FULL,
 	VCMA_NOT_WARM,
 	VCMA_HOST,
+	VCMA_UNMAPPED,
 	VCMA_NR_REASONS
 };
 
@@ -277,6 +308,8 @@ enum vcma_reason {
  * @plug_mutex: held while a lease is asked for, so that many callers who find
  *	no room do not ask for one each.  Not to be taken by event work, which
  *	makes the room that the holder may be waiting for.
+ * @map_mutex: held while a lease is mapped, or unmapped for want of address space;
+ *	not together with @plug_mutex
  * @req_lock: protects the request queue and @stopped.  Taken in the queue's
  *	interrupt.
  * @req_vq: request queue
@@ -318,6 +351,7 @@ struct vcma_dev {
 	atomic64_t failures;
 
 	struct mutex plug_mutex;	/* while a lease is asked for */
+	struct mutex map_mutex;		/* while a lease is mapped */
 
 	spinlock_t req_lock;		/* of the request queue */
 	struct virtqueue *req_vq;
@@ -333,12 +367,14 @@ struct vcma_dev {
  * struct vcma_place - where a range was taken
  * @lease: the lease
  * @first: first page
+ * @mapped: the range needs the lease's mapping
  * @zero_from: first page that may not be zero
  * @zero_end: and the end of those; equal: all is zero
  */
 struct vcma_place {
 	struct vcma_lease *lease;
 	unsigned long first;
+	bool mapped;
 	unsigned long zero_from;
 	unsigned long zero_end;
 };
@@ -420,11 +456,20 @@ int vcma_lease_plug(struct vcma_option *opt, const struct vcma_want *want, u64 s
 		    unsigned long until, struct vcma_place *ret);
 bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
 		     struct vcma_place *ret);
-void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages);
+void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages,
+		     bool mapped);
 unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_range *range,
 				unsigned int nr, unsigned int ms);
 u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms);
 void vcma_lease_forget_all(struct vcma_window *win);
+void vcma_lease_free(struct vcma_lease *lease);
+
+/* map.c */
+bool vcma_map_lease(struct vcma_lease *lease);
+void vcma_map_zero(struct vcma_lease *lease, bool mapped, unsigned long first,
+		   unsigned long end);
+bool vcma_map_drop(struct vcma_lease *lease);
+void vcma_map_fini(void);
 
 /* alloc.c */
 void vcma_refill_work(struct work_struct *work);

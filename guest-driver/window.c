@@ -8,8 +8,9 @@
  * is decides which clients can use it: firmware or the kernel has placed the
  * BAR, and the zone that the device states is a name only.
  *
- * Each window is mapped once, cached, with memremap(): page tables and no
- * struct page, and with large pages where base and size allow (a window of
+ * Each window is mapped once, or a 32-bit kernel maps each lease when need be
+ * (map.c): cached, with memremap(), which takes page tables and no struct page.
+ * A 64-bit kernel's mapping has large pages where base and size allow (a window of
  * 4 GiB at a multiple of 1 GiB takes four entries).  Nothing is behind the
  * mapping where no lease is; a speculative load there reads all ones.
  *
@@ -129,8 +130,9 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
 	if (err || win->state != VCMA_WINDOW_USABLE)
 		return err;
 
-	win->vaddr = memremap(win->base, win->length, MEMREMAP_WB);
-	if (!win->vaddr) {
+	if (!VCMA_MAP_LEASES)
+		win->vaddr = memremap(win->base, win->length, MEMREMAP_WB);
+	if (!VCMA_MAP_LEASES && !win->vaddr) {
 		pr_err("window %u: %#llx bytes at %pa cannot be mapped\n",
 		       win->id, win->length, &win->base);
 		return -ENOMEM;
