@@ -262,7 +262,10 @@ while read -r machine how again what; do
 	left) text='the fixed windows are RAM, and left alone; the others serve' ;;
 	esac
 	file=$logs/$name.1
-	check "$machine, $how: $text" judge "$name" "$what" || failed "$name"
+	check "$machine, $how: $text" judge "$name" "$what" || {
+		failed "$name"
+		continue
+	}
 	if [ "$how" != "${how%+through}" ]; then
 		check "$machine, $how: it was in the way of the kernel's image" \
 			grep -q '0x0*[1-9a-f]' "$logs/$name.content"
