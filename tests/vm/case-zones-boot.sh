@@ -235,6 +235,16 @@ judge()
 	by "$how" && windows "$what" && maps "$what" && devices "$what" && sound
 }
 
+# returned: the reset was done, and vcmad had everything soon
+returned()
+{
+	grep -q -x returned "$run/$name.log" || {
+		cat "$run/$name.log"
+		vcmactl vms
+		return 1
+	}
+}
+
 # failed NAME: what else there is to be seen
 failed()
 {
@@ -272,7 +282,7 @@ while read -r machine how again what; do
 	fi
 	[ "$again" = reset ] || continue
 	check "$machine, $how: a reset, with leases where there can be some" left "$what"
-	check "$machine, $how: all of them come back" grep -q returned "$run/$name.log"
+	check "$machine, $how: all of them come back" returned || continue
 	file=$logs/$name.2
 	check "$machine, $how: and after it $text" judge "$name" "$what" || failed "$name"
 done <<<"$paths"
