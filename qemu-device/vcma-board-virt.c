@@ -114,8 +114,8 @@ static uint64_t vcma_virt_bar64_limit(const char **ret_why)
     VirtMachineState *vms = VIRT_MACHINE(qdev_get_machine());
 
     if (!vms->highmem_mmio) {
-        *ret_why = "without the machine's highmem-mmio all BARs share the "
-                   "768 MiB below RAM";
+        *ret_why = "without a high PCI window, which takes highmem=on and a "
+                   "CPU with 40 address bits, all BARs are below 1 GiB";
         return 256 * MiB;
     }
     *ret_why = "half of the machine's high PCI window, which other BARs are "

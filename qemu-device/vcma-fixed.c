@@ -22,10 +22,10 @@
  * handler that is registered when all devices are there, so after ours: they
  * find RAM.
  *
- * What is said to the driver is a promise of the machine, so the window cannot
- * come or go while it runs.  A device with one is not hot-plugged.  A guest may
- * eject it, though: then the window stays behind without a device, as RAM or
- * all ones, and becomes RAM at a reset.
+ * What is said to firmware and kernel cannot be taken back, so the window must
+ * not come or go while the machine runs.  A device with one is not hot-plugged,
+ * and device_del is refused.  A guest may eject it, though: then the window
+ * stays behind without a device, as RAM or all ones, and is RAM at a reset.
  *
  * The RAM is migrated by its name, which has its address.  Whether it is
  * switched off is not: the device blocks migration meanwhile.

@@ -249,6 +249,43 @@ static void virtio_cma_bh(void *opaque)
 
 /* --- birth and death --- */
 
+static bool virtio_cma_has_fixed(const VirtIOCMA *s)
+{
+    unsigned int i;
+
+    for (i = 0; i < s->nr_windows; i++) {
+        if (vcma_window_is_fixed(s->window[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The operator cannot take away what firmware and kernel were told of. */
+static void virtio_cma_block_unplug(VirtIOCMA *s)
+{
+    DeviceState *proxy = qdev_get_parent_bus(DEVICE(s))->parent;
+
+    if (virtio_cma_has_fixed(s)) {
+        error_setg(&s->unplug_blocker, "virtio-cma: a device with a fixed "
+                   "window stays for as long as the VM runs; release its "
+                   "memory by unloading the guest's virtio_cma driver");
+        qdev_add_unplug_blocker(proxy, s->unplug_blocker);
+    }
+}
+
+/* A guest can eject it nevertheless. */
+static void virtio_cma_unblock_unplug(VirtIOCMA *s)
+{
+    DeviceState *proxy = qdev_get_parent_bus(DEVICE(s))->parent;
+
+    if (s->unplug_blocker) {
+        qdev_del_unplug_blocker(proxy, s->unplug_blocker);
+        error_free(s->unplug_blocker);
+        s->unplug_blocker = NULL;
+    }
+}
+
 static void virtio_cma_realize(DeviceState *dev, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
@@ -301,6 +338,7 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
     qemu_register_reset(virtio_cma_system_reset, s);
     s->suspend_notifier.notify = virtio_cma_on_suspend;
     qemu_register_suspend_notifier(&s->suspend_notifier);
+    virtio_cma_block_unplug(s);
     trace_virtio_cma_realize(path, s->nr_windows, s->granule, s->lease_size,
                              s->lease_max);
 }
@@ -312,6 +350,7 @@ static void virtio_cma_unrealize(DeviceState *dev)
 
     qemu_unregister_reset(virtio_cma_system_reset, s);
     notifier_remove(&s->suspend_notifier);
+    virtio_cma_unblock_unplug(s);
     s->driver_ok = false;
     virtio_cma_cancel_requests(s);
     virtio_cma_reclaim_forget(s, true);

@@ -77,6 +77,7 @@ struct VirtIOCMA {
     bool blocked;
     Error *ram_blocker;         /* of migration: a fixed window is no RAM */
     bool ram_blocked;
+    Error *unplug_blocker;      /* NULL: there is no fixed window */
 
     QTAILQ_HEAD(, VirtIOCMAReq) waiting;    /* for vcmad */
     QTAILQ_HEAD(, VirtIOCMAReq) done;       /* for the VM to run */

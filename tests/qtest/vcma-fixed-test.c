@@ -113,6 +113,26 @@ static void test_life(const void *machine)
     vcma_test_fini(&t);
 }
 
+/* Where RAM above 4 GiB begins. */
+static void test_high(void)
+{
+    const uint64_t at = 1ull << 32;
+    VcmaTest t;
+
+    vcma_test_boot(&t, NULL, "q35", "normal=4M@4G", "-m 4G");
+    vcma_dev_start(t.d);
+    g_assert_cmphex(t.d->base[0], ==, at);
+    qtest_writeq(t.qs->qts, at, 0x5a5a);
+    g_assert_cmphex(qtest_readq(t.qs->qts, at), ==, 0x5a5a);
+    g_assert_cmpuint(vcma_confirm(t.d, 1), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmphex(qtest_readq(t.qs->qts, at), ==, ~0ull);
+    g_assert_cmpuint(vcma_plug(t.d, 0, MiB_(4)), ==, VIRTIO_CMA_S_OK);
+    g_assert_cmphex(qtest_readq(t.qs->qts, at), ==, 0);
+    vcma_system_reset(&t);
+    g_assert_cmphex(qtest_readq(t.qs->qts, at), ==, 0x5a5a);
+    vcma_test_fini(&t);
+}
+
 /* --- the driver --- */
 
 /* Whatever CONFIRM is for, it is for exactly one whole window. [V-66] */
@@ -369,7 +389,13 @@ static void test_migrate_ram(void)
         "id=cma0,broker=b0,addr=04.0,dma=4M@12M,normal=16M "
         "-incoming 'exec:cat %s'", t.b->dir, state);
     t.qs = vcma_boot(t.b, load);
-    qtest_qmp_eventwait(t.qs->qts, "RESUME");
+    for (done = false; !done;) {
+        QDict *r = qtest_qmp(t.qs->qts, "{ 'execute': 'query-status' }");
+
+        done = qdict_get_bool(qdict_get_qdict(r, "return"), "running");
+        qobject_unref(r);
+        vcma_nap(deadline, "the VM to run again");
+    }
     assert_is(&t, 0x5a);
     vcma_test_fini(&t);
 }
@@ -442,24 +468,30 @@ static void test_mtree(void)
 
 /* --- coming and going --- */
 
+static void assert_refused(QDict *reply, const char *text)
+{
+    const char *desc;
+
+    g_assert_true(qdict_haskey(reply, "error"));
+    desc = qdict_get_str(qdict_get_qdict(reply, "error"), "desc");
+    g_test_message("%s", desc);
+    g_assert_nonnull(strstr(desc, text));
+    qobject_unref(reply);
+}
+
 /* Not while the machine runs. */
 static void test_hotplug(void)
 {
     VcmaTest t = { .b = vcma_broker_new(NULL) };
-    const char *desc;
-    QDict *r;
 
     vcma_boot_root_port(&t, "");
     vcma_find_device(&t);
     vcma_del_device(&t);
-    r = qtest_qmp(t.qs->qts, "{ 'execute': 'device_add', 'arguments': "
-                  "{ 'driver': 'virtio-cma-pci', 'id': 'cma0', 'bus': 'rp0', "
-                  "'broker': 'b0', 'dma': '4M@12M' } }");
-    g_assert_true(qdict_haskey(r, "error"));
-    desc = qdict_get_str(qdict_get_qdict(r, "error"), "desc");
-    g_test_message("%s", desc);
-    g_assert_nonnull(strstr(desc, "command line"));
-    qobject_unref(r);
+    assert_refused(qtest_qmp(t.qs->qts, "{ 'execute': 'device_add', "
+                             "'arguments': { 'driver': 'virtio-cma-pci', "
+                             "'id': 'cma0', 'bus': 'rp0', 'broker': 'b0', "
+                             "'dma': '4M@12M' } }"),
+                   "command line");
     fill(&t, 0x11);
     assert_is(&t, 0x11);
     vcma_add_device(&t);
@@ -468,8 +500,8 @@ static void test_hotplug(void)
 }
 
 /*
- * A guest that ejects the device keeps the address range: as RAM, or, if it was
- * taken over, as all ones until the reset.
+ * The operator cannot take the device away.  A guest that ejects it keeps the
+ * address range: as RAM, or, if it was taken over, as all ones until the reset.
  */
 static void test_eject(void)
 {
@@ -482,6 +514,9 @@ static void test_eject(void)
             g_assert_cmpuint(vcma_confirm(t.d, 2), ==, VIRTIO_CMA_S_OK);
             g_assert_cmpuint(plug(&t, 0, MiB_(4)), ==, VIRTIO_CMA_S_OK);
         }
+        assert_refused(qtest_qmp(t.qs->qts, "{ 'execute': 'device_del', "
+                                 "'arguments': { 'id': 'cma0' } }"),
+                       "stays for as long as the VM runs");
         vcma_eject(&t, 4);
         assert_is(&t, confirm ? 0xff : 0x5a);
         vcma_op_wait_leases(t.b, "alpha", 0);
@@ -496,6 +531,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_data_func("vcma/fixed/life/q35", "q35", test_life);
     qtest_add_data_func("vcma/fixed/life/pc", "pc", test_life);
+    qtest_add_func("vcma/fixed/high", test_high);
     qtest_add_func("vcma/fixed/bad-confirm", test_bad_confirm);
     qtest_add_func("vcma/fixed/not-negotiated", test_not_negotiated);
     qtest_add_func("vcma/fixed/new-driver", test_new_driver);

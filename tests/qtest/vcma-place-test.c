@@ -66,13 +66,13 @@ static const Refusal shape[] = {
     { "dma=4M@12M:bank=31", "needs bank 31", "[bank alpha 31] to vcmad.conf" },
 };
 
-/* Nothing can be there.  The machine has 128 MiB. */
+/* Nothing can be there.  The machine has 64 MiB. */
 static const Refusal place[] = {
     { "dma=2M@0", "lies in the first MiB", "from 1M on" },
     { "dma=4M@14M", "ends above 16 MiB", "dma=4M@12M" },
     { "dma=2M@16M", "ends above 16 MiB", "'dma32'" },
-    { "dma32=64M@1G", "is not inside the RAM", "128 MiB (0x8000000)" },
-    { "dma32=4M@126M", "is not inside the RAM", "-m" },
+    { "dma32=64M@1G", "is not inside the RAM", "64 MiB (0x4000000)" },
+    { "dma32=4M@62M", "is not inside the RAM", "-m" },
     { "dma32=2M@3G", "is not inside the RAM", "lower address" },
     { "normal=2M@4G", "is not inside the RAM", "lower address" },
     { "normal=2M@1T", "is not inside the RAM", "lower address" },

@@ -386,9 +386,10 @@ void vcma_qemu_refuses(const char *args, const char *text, const char *text2)
 
     fd = g_file_open_tmp("vcma-qtest-err-XXXXXX", &err_path, NULL);
     g_assert_cmpint(fd, >=, 0);
-    cmd = g_strdup_printf("exec %s -M q35 -nodefaults -display none "
+    cmd = g_strdup_printf("exec %s %s -nodefaults -display none "
                           "-accel qtest %s 2>%s >/dev/null",
-                          g_getenv("QTEST_QEMU_BINARY"), args, err_path);
+                          g_getenv("QTEST_QEMU_BINARY"), vcma_machine.args,
+                          args, err_path);
     pid = fork();
     g_assert_cmpint(pid, >=, 0);
     if (!pid) {

@@ -14,9 +14,6 @@
 #define PCIHP_EJECT 0x08
 #define PCIHP_SEL   0x10
 
-/* Far above everything that libqos places. */
-#define VCMA_BAR64_BASE     0x800000000ULL
-
 char *vcma_args(const VcmaBroker *b, const char *vm, const char *object_extra,
                 const char *device_extra)
 {
@@ -29,12 +26,12 @@ char *vcma_args(const VcmaBroker *b, const char *vm, const char *object_extra,
 
 QOSState *vcma_boot(const VcmaBroker *b, const char *args)
 {
-    g_autofree char *all = g_strdup_printf("-M q35 -nodefaults -m 64M "
-                                           "-pidfile %s/qemu.pid %s", b->dir,
-                                           args);
+    g_autofree char *all = g_strdup_printf("%s -nodefaults -pidfile "
+                                           "%s/qemu.pid %s", vcma_machine.args,
+                                           b->dir, args);
 
-    return vcma_ops ? qtest_boot(vcma_ops, "%s", all) :
-                      qtest_pc_boot("%s", all);
+    return vcma_machine.ops ? qtest_boot(vcma_machine.ops, "%s", all) :
+                              qtest_pc_boot("%s", all);
 }
 
 int vcma_qemu_pid(const VcmaBroker *b)
@@ -59,9 +56,9 @@ static uint64_t map_bar64(VcmaDev *d, int bar, uint64_t size)
     mask = (uint64_t)qpci_config_readl(d->pci->pdev, reg + 4) << 32;
     mask |= qpci_config_readl(d->pci->pdev, reg) & PCI_BASE_ADDRESS_MEM_MASK;
     g_assert_cmphex(-mask, >=, size);
-    qpci_config_writel(d->pci->pdev, reg, (uint32_t)VCMA_BAR64_BASE);
-    qpci_config_writel(d->pci->pdev, reg + 4, VCMA_BAR64_BASE >> 32);
-    return VCMA_BAR64_BASE;
+    qpci_config_writel(d->pci->pdev, reg, (uint32_t)vcma_machine.bar64);
+    qpci_config_writel(d->pci->pdev, reg + 4, vcma_machine.bar64 >> 32);
+    return vcma_machine.bar64;
 }
 
 static void read_config(VcmaDev *d)
@@ -239,11 +236,11 @@ void vcma_test_boot(VcmaTest *t, const char *vms, const char *machine,
 
     t->b = vcma_broker_new(vms);
     t->said = 0;
-    args = g_strdup_printf("-M %s -d guest_errors -D %s/guest-errors "
+    args = g_strdup_printf("%s%s -d guest_errors -D %s/guest-errors "
                            "-object vcma-broker,id=b0,path=%s/alpha.sock "
                            "-device virtio-cma-pci,id=cma0,broker=b0,addr=04.0,"
-                           "%s %s", machine, t->b->dir, t->b->dir, windows,
-                           extra ?: "");
+                           "%s %s", machine ? "-M " : "", machine ?: "",
+                           t->b->dir, t->b->dir, windows, extra ?: "");
     t->qs = vcma_boot(t->b, args);
     t->d = vcma_dev_probe(t->qs, QPCI_DEVFN(4, 0));
 }

@@ -11,7 +11,11 @@
 #define LPC_ACPI_CTRL   0x44
 #define PM_BASE         0xb000
 
-QOSOps *vcma_ops;
+VcmaMachine vcma_machine = {
+    .args = "-M q35 -m 64M",
+    /* Far above everything that libqos places. */
+    .bar64 = 0x800000000ull,
+};
 
 char *vcma_migrate_error(QTestState *qts)
 {

@@ -184,9 +184,10 @@ typedef struct VcmaTest {
 
 void vcma_test_init(VcmaTest *t);
 /*
- * With @windows (properties of the device) instead of those of vcma_args(), and
- * @extra on the command line, which has all that a driver gets wrong written to
- * vcma_said().  vcma_test_boot() leaves the device without a driver.
+ * With @windows (properties of the device) instead of those of vcma_args(), on
+ * @machine (NULL: that of vcma_machine).  What the driver gets wrong is in
+ * vcma_said().  vcma_test_boot() leaves the device without a driver, and puts
+ * @extra (or NULL) on the command line, too.
  */
 void vcma_test_boot(VcmaTest *t, const char *vms, const char *machine,
                     const char *windows, const char *extra);
@@ -198,8 +199,14 @@ void vcma_test_fini(VcmaTest *t);
 
 /* --- the machine: vcma-test-machine.c --- */
 
-/* How to drive a machine that is no PC; NULL for a PC. */
-extern QOSOps *vcma_ops;
+/* What all VMs of a test program are; q35 if it says nothing else. */
+typedef struct VcmaMachine {
+    const char *args;       /* first on the command line */
+    QOSOps *ops;            /* NULL: a PC's */
+    uint64_t bar64;         /* where 64-bit BARs are put */
+} VcmaMachine;
+
+extern VcmaMachine vcma_machine;
 
 /* Why the VM cannot migrate; NULL: it did (free it). */
 char *vcma_migrate_error(QTestState *qts);
