@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * alloc.c - ranges: from what a client wants to where it gets it
+ * alloc.c - from what a client wants to where it gets it
  *
  * DOC: Theory of operation
  *
@@ -18,16 +18,10 @@
  *
  * Refused because of what it has already, the guest gives its idle leases back
  * and asks again: many small leases may stand where one large one would fit.
- *
- * With DMA_ATTR_NO_KERNEL_MAPPING the client gets a cookie that says which range
- * it is, and is no address of the memory: the same on every architecture.
- *
- * Behind an IOMMU the range is mapped like a resource.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
-#include <linux/dma-direct.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/sched/mm.h>
@@ -121,7 +115,7 @@ static int plug(struct vcma_option *opt, const struct vcma_want *want, unsigned 
 	struct vcma_dev *vcma = opt->win->vcma;
 	u64 least = max_t(u64, roundup_pow_of_two(want->pages) << PAGE_SHIFT,
 			  vcma->granule_size);
-	u64 usual = max_t(u64, least, vcma->lease_size);
+	u64 usual = max_t(u64, least, min(vcma->lease_size, want->map_max));
 	int err;
 
 	if (least > vcma->lease_max)
@@ -281,31 +275,32 @@ static enum vcma_reason place(struct vcma_dev *vcma, struct vcma_choice *choice,
 	return reason;
 }
 
-/* Maps the lease of a range that needs it, and gives the range back if that fails. */
-static enum vcma_reason map_place(const struct vcma_want *want, const struct vcma_place *at)
+/*
+ * As place(), and the lease is mapped if @want needs that.  Where there is no
+ * address space for the lease there may be for a smaller one.
+ */
+static enum vcma_reason place_mapped(struct vcma_dev *vcma, struct vcma_choice *choice,
+				     struct vcma_want *want, gfp_t gfp, struct vcma_place *ret)
 {
+	enum vcma_reason reason;
 	unsigned int noio;
 	bool mapped;
 
-	if (want->mapping != VCMA_MAP_LATER)
-		return VCMA_SERVED;
-	noio = memalloc_noio_save();
-	mapped = vcma_map_lease(at->lease);
-	memalloc_noio_restore(noio);
-	if (mapped)
-		return VCMA_SERVED;
-	vcma_lease_give(at->lease, at->first, want->pages, at->mapped);
-	return VCMA_UNMAPPED;
-}
+	for (;;) {
+		reason = place(vcma, choice, want, gfp, ret);
+		if (reason != VCMA_SERVED || want->mapping != VCMA_MAP_LATER)
+			return reason;
+		noio = memalloc_noio_save();
+		mapped = vcma_map_lease(ret->lease);
+		memalloc_noio_restore(noio);
+		if (mapped)
+			return VCMA_SERVED;
 
-/* What an allocation with @attrs needs of the CPU's mapping. */
-static enum vcma_mapping mapping_of(gfp_t gfp, unsigned long attrs)
-{
-	/* What is not mapped can be made zero only through local mappings. */
-	if ((attrs & DMA_ATTR_NO_KERNEL_MAPPING) &&
-	    (!VCMA_MAP_LEASES || IS_ENABLED(CONFIG_HIGHMEM)))
-		return VCMA_MAP_NONE;
-	return gfpflags_allow_blocking(gfp) ? VCMA_MAP_LATER : VCMA_MAP_NOW;
+		want->map_max = ret->lease->size >> 1;
+		vcma_lease_give(ret->lease, ret->first, want->pages, ret->mapped);
+		if (want->map_max < want->bytes || want->map_max < vcma->granule_size)
+			return VCMA_UNMAPPED;
+	}
 }
 
 /* The windows' counters: who has served it, and which reserves it has met on the way. */
@@ -324,196 +319,50 @@ static void count(struct vcma_dev *vcma, const struct vcma_choice *choice,
 	spin_unlock_irqrestore(&vcma->lock, flags);
 }
 
-static void range_insert(struct vcma_client *c, struct vcma_range *range)
+/**
+ * vcma_take() - take room for an allocation
+ * @c: for whom
+ * @vcma: the device
+ * @want: what it needs; changed if address space is short
+ * @gfp: whether the caller may wait
+ * @ret: where it was taken
+ *
+ * Context: any, if @gfp says so.
+ *
+ * Return: true; false if there is nothing, and the log and sysfs say why.
+ */
+bool vcma_take(struct vcma_client *c, struct vcma_dev *vcma, struct vcma_want *want, gfp_t gfp,
+	       struct vcma_place *ret)
 {
-	struct rb_node **link, *parent = NULL;
-	unsigned long flags;
+	struct vcma_choice choice;
+	enum vcma_reason reason;
 
-	spin_lock_irqsave(&c->lock, flags);
-	link = &c->ranges.rb_node;
-	while (*link) {
-		parent = *link;
-		if (range->vaddr < rb_entry(parent, struct vcma_range, node)->vaddr)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-	rb_link_node(&range->node, parent, link);
-	rb_insert_color(&range->node, &c->ranges);
-	c->nr_ranges++;
-	c->range_bytes += (u64)range->pages << PAGE_SHIFT;
-	c->allocs++;
-	spin_unlock_irqrestore(&c->lock, flags);
-}
-
-/* The range that its client knows by @vaddr.  Under c->lock. */
-static struct vcma_range *range_lookup(struct vcma_client *c, const void *vaddr)
-{
-	struct rb_node *node = c->ranges.rb_node;
-
-	while (node) {
-		struct vcma_range *range = rb_entry(node, struct vcma_range, node);
-
-		if (vaddr == range->vaddr)
-			return range;
-		node = vaddr < range->vaddr ? node->rb_left : node->rb_right;
-	}
-	return NULL;
-}
-
-/* What the client's device has to say to get to the range. */
-static bool range_map(struct vcma_client *c, struct vcma_range *range,
-		      const struct vcma_want *want)
-{
-	struct vcma_reach reach;
-
-	if (!c->prev) {
-		range->dma = phys_to_dma(vcma_shadow(c), range->phys);
+	reason = vcma_choose(&choice, vcma, c, want);
+	if (reason == VCMA_SERVED)
+		reason = place_mapped(vcma, &choice, want, gfp, ret);
+	if (reason == VCMA_SERVED) {
+		count(vcma, &choice, ret->lease->win);
 		return true;
 	}
-	if (!c->prev->map_resource)
-		return false;
-	range->dma = c->prev->map_resource(c->dev, range->phys, want->bytes,
-					   DMA_BIDIRECTIONAL, 0);
-	if (range->dma == DMA_MAPPING_ERROR)
-		return false;
-	/* The IOMMU driver goes by the streaming mask. */
-	vcma_reach_init(&reach, c->dev->coherent_dma_mask, c->dev->bus_dma_limit, 0, 0);
-	if (vcma_reach_ok(&reach, range->dma, want->bytes))
-		return true;
-	c->prev->unmap_resource(c->dev, range->dma, want->bytes, DMA_BIDIRECTIONAL, 0);
+	count(vcma, &choice, NULL);
+	if (reason != VCMA_HOST)
+		note_refusal(vcma, want->bytes, vcma_reason_str(reason));
+	vcma_explain(c, vcma, want, reason);
 	return false;
 }
 
 /**
- * vcma_range_alloc() - allocate a range
+ * vcma_warm_up() - let there be a lease with room for an allocation
  * @c: for whom
- * @size: bytes
- * @gfp: whether it may wait
- * @attrs: DMA_ATTR_*
+ * @vcma: the device
+ * @want: what it will need
  *
- * Context: any, if @gfp says so.
- *
- * Return: the range, all zero; or NULL.
+ * Context: any.  The lease, if the host has one, comes later.
  */
-struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp,
-				    unsigned long attrs)
+void vcma_warm_up(struct vcma_client *c, struct vcma_dev *vcma, const struct vcma_want *want)
 {
 	struct vcma_choice choice;
-	enum vcma_reason reason;
-	struct vcma_range *range;
-	struct vcma_place at;
-	struct vcma_want want;
-	struct vcma_dev *vcma;
-	u64 offset;
 
-	if (!size || size > SIZE_MAX / 2 || !c->dev->coherent_dma_mask || c->barred)
-		return NULL;
-	vcma = vcma_get_live();
-	if (!vcma)
-		return NULL;
-	range = kzalloc(sizeof(*range), gfpflags_allow_blocking(gfp) ? GFP_NOIO : GFP_ATOMIC);
-	if (!range)
-		goto out_put;
-
-	vcma_want_init(&want, c, size, mapping_of(gfp, attrs));
-	reason = vcma_choose(&choice, vcma, c, &want);
-	if (reason == VCMA_SERVED)
-		reason = place(vcma, &choice, &want, gfp, &at);
-	if (reason == VCMA_SERVED)
-		reason = map_place(&want, &at);
-	if (reason != VCMA_SERVED) {
-		count(vcma, &choice, NULL);
-		if (reason != VCMA_HOST)
-			note_refusal(vcma, want.bytes, vcma_reason_str(reason));
-		vcma_explain(c, vcma, &want, reason);
-		goto out_free;
-	}
-
-	offset = at.lease->offset + ((u64)at.first << PAGE_SHIFT);
-	range->lease = at.lease;
-	range->first = at.first;
-	range->pages = want.pages;
-	range->mapped = at.mapped;
-	range->vaddr = at.mapped ? at.lease->vaddr + ((size_t)at.first << PAGE_SHIFT) :
-				   (void *)range;
-	range->phys = at.lease->win->base + offset;
-	if (!range_map(c, range, &want))
-		goto out_give;
-
-	if (at.zero_from < at.zero_end)
-		vcma_map_zero(at.lease, at.mapped, at.zero_from, at.zero_end);
-	range_insert(c, range);
-	count(vcma, &choice, at.lease->win);
-	atomic64_inc(&vcma->allocs);
-	return range;
-
-out_give:
-	vcma_lease_give(at.lease, at.first, want.pages, at.mapped);
-out_free:
-	kfree(range);
-out_put:
-	vcma_put(vcma);
-	return NULL;
-}
-
-/**
- * vcma_range_find() - the range of an address
- * @c: whose
- * @vaddr: what vcma_range_alloc() has called it
- *
- * Return: the range, good until it is freed; or NULL if it is not ours.
- */
-struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr)
-{
-	struct vcma_range *range;
-	unsigned long flags;
-
-	spin_lock_irqsave(&c->lock, flags);
-	range = range_lookup(c, vaddr);
-	spin_unlock_irqrestore(&c->lock, flags);
-	return range;
-}
-
-/**
- * vcma_range_free() - free a range
- * @c: whose
- * @vaddr: what vcma_range_alloc() has called it
- *
- * Context: any.
- *
- * Return: false if it is not ours.
- */
-bool vcma_range_free(struct vcma_client *c, const void *vaddr)
-{
-	struct vcma_range *range;
-	struct vcma_dev *vcma;
-	unsigned long flags;
-	bool last = false;
-
-	spin_lock_irqsave(&c->lock, flags);
-	range = range_lookup(c, vaddr);
-	if (range) {
-		rb_erase(&range->node, &c->ranges);
-		c->range_bytes -= (u64)range->pages << PAGE_SHIFT;
-	}
-	spin_unlock_irqrestore(&c->lock, flags);
-	if (!range)
-		return false;
-
-	vcma = range->lease->win->vcma;
-	if (c->prev)
-		c->prev->unmap_resource(c->dev, range->dma, (size_t)range->pages << PAGE_SHIFT,
-					DMA_BIDIRECTIONAL, 0);
-	vcma_lease_give(range->lease, range->first, range->pages, range->mapped);
-	kfree(range);
-	vcma_put(vcma);
-
-	/* The client counts it until here, so that it is not detached before. */
-	spin_lock_irqsave(&c->lock, flags);
-	last = !--c->nr_ranges && c->leaving;
-	spin_unlock_irqrestore(&c->lock, flags);
-	if (last)
-		vcma_client_idle();
-	return true;
+	if (vcma_choose(&choice, vcma, c, want) == VCMA_SERVED)
+		refill(vcma, &choice, want);
 }

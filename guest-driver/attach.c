@@ -124,6 +124,7 @@ static int client_attach(struct device *dev, const struct vcma_needs *needs)
 	}
 	spin_lock_init(&c->lock);
 	c->ranges = RB_ROOT;
+	c->bounces = RB_ROOT;
 	c->bank = needs->bank;
 	c->forbidden = needs->forbidden;
 	c->barred = why;
@@ -341,7 +342,7 @@ ssize_t vcma_clients_show(char *buf)
 	mutex_lock(&vcma_clients_lock);
 	list_for_each_entry(c, &vcma_clients, node) {
 		unsigned int nr_ranges;
-		u64 bytes, allocs, fallbacks, failures;
+		u64 bytes, allocs, fallbacks, failures, bounced, bounce_failures;
 		unsigned long flags;
 
 		spin_lock_irqsave(&c->lock, flags);
@@ -350,12 +351,17 @@ ssize_t vcma_clients_show(char *buf)
 		allocs = c->allocs;
 		fallbacks = c->fallbacks;
 		failures = c->failures;
+		bounced = c->bounced;
+		bounce_failures = c->bounce_failures;
 		spin_unlock_irqrestore(&c->lock, flags);
 
 		len += sysfs_emit_at(buf, len,
 				     "%s ranges=%u range_bytes=%llu allocs=%llu fallbacks=%llu failures=%llu",
 				     dev_name(c->dev), nr_ranges, bytes, allocs, fallbacks,
 				     failures);
+		if (bounced || bounce_failures || vcma_client_has_needs(c))
+			len += sysfs_emit_at(buf, len, " bounced=%llu bounce_failures=%llu",
+					     bounced, bounce_failures);
 		if (c->bank)
 			len += sysfs_emit_at(buf, len, " bank=%u", c->bank);
 		if (c->forbidden)

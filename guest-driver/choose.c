@@ -58,6 +58,7 @@ void vcma_want_init(struct vcma_want *want, struct vcma_client *c, size_t size,
 	want->pages = want->bytes >> PAGE_SHIFT;
 	want->align = (u64)PAGE_SIZE << get_order(size);
 	want->mapping = mapping;
+	want->map_max = ~0ULL;
 }
 
 /*
@@ -259,7 +260,7 @@ static bool tell(struct vcma_client *c, enum vcma_reason reason, u64 highest)
 void vcma_explain(struct vcma_client *c, struct vcma_dev *vcma, const struct vcma_want *want,
 		  enum vcma_reason reason)
 {
-	char text[240] = "none";
+	char windows[240] = "none", bits[40] = "";
 	unsigned int i;
 	int len = 0;
 
@@ -269,12 +270,14 @@ void vcma_explain(struct vcma_client *c, struct vcma_dev *vcma, const struct vcm
 		const struct vcma_window *win = &vcma->win[i];
 
 		if (win->bank == c->bank && win->state == VCMA_WINDOW_USABLE)
-			len += scnprintf(text + len, sizeof(text) - len,
+			len += scnprintf(windows + len, sizeof(windows) - len,
 					 "%s%llu MiB at %pa", len ? ", " : "",
 					 win->length >> 20, &win->base);
 	}
+	if (c->forbidden)
+		scnprintf(bits, sizeof(bits), " without bits %#llx", c->forbidden);
 	dev_info(c->dev,
-		 "%llu KiB not from vcma: %s (it reaches %#llx without bits %#llx; windows of bank %u: %s); %s\n",
-		 want->bytes >> 10, vcma_reason_str(reason), want->reach.highest,
-		 want->reach.forbidden, c->bank, text, reason_cure(reason, c, want));
+		 "%llu KiB not from vcma: %s. It reaches up to %#llx%s; windows of bank %u: %s. Cure: %s\n",
+		 want->bytes >> 10, vcma_reason_str(reason), want->reach.highest, bits,
+		 c->bank, windows, reason_cure(reason, c, want));
 }

@@ -212,6 +212,19 @@ static bool reserve_kept(struct vcma_option *opt, const struct vcma_want *want)
 	return !opt->refused;
 }
 
+/* Will the lease's mapping, or none, do for @want? */
+static bool mapping_ok(const struct vcma_lease *lease, const struct vcma_want *want)
+{
+	switch (want->mapping) {
+	case VCMA_MAP_NOW:
+		return lease->vaddr;
+	case VCMA_MAP_LATER:
+		return lease->vaddr || lease->size <= want->map_max;
+	default:
+		return true;
+	}
+}
+
 /*
  * Is @a the better one of two leases that have room for @want?  A lease that is
  * mapped saves a mapping; who needs none leaves it to others.  Leases in use come
@@ -251,8 +264,7 @@ bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
 	if (!vcma->ready || !reserve_kept(opt, want))
 		goto out_unlock;
 	list_for_each_entry(lease, &win->leases, node) {
-		if (lease->state != VCMA_LEASE_READY ||
-		    (want->mapping == VCMA_MAP_NOW && !lease->vaddr) ||
+		if (lease->state != VCMA_LEASE_READY || !mapping_ok(lease, want) ||
 		    (best && !lease_better(lease, best, want)))
 			continue;
 		first = lease_fit(lease, opt->span.base + lease->offset, want);

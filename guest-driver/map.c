@@ -12,9 +12,12 @@
  * a mapping, where the caller may sleep.  The lease stays mapped until it has been
  * given back to the host, or until address space runs out and none of its ranges
  * needs the mapping.  Who may not sleep is served from leases that are mapped.
- * Where there is no address space, the allocation gets nothing from vcma.
- * Each mapping costs its size and, because of the guard page and the alignment
- * that the kernel insists on, up to as much again: leases are smaller there.
+ * Where there is no address space for a lease, a smaller one is tried, and then
+ * the allocation gets nothing from vcma.  Each mapping costs its size and, because
+ * of the guard page and the alignment that the kernel insists on, up to as much
+ * again: leases are smaller there.  A mapping is aligned to its size, but not to
+ * more than 2 MiB on i386 and 16 MiB on arm, so what the DMA API says of a larger
+ * buffer's alignment is true of its DMA address only.
  *
  * A range without a mapping (DMA_ATTR_NO_KERNEL_MAPPING) needs none even to be
  * made zero: that is done page by page through the kernel's local mappings, in

@@ -34,7 +34,7 @@ struct vcma_needs {
  * @barred: why it may have no DMA memory at all, from anywhere; or NULL
  * @leaving: its driver is gone; detach it when its last range is freed
  * @swept: generation of the sweep that has looked at it
- * @lock: protects @ranges and the counters below it.  Taken in any context;
+ * @lock: protects @ranges and what is below it.  Taken in any context;
  *	nobody holding it may wait or take another lock.
  * @ranges: by address
  * @nr_ranges: how many
@@ -42,6 +42,10 @@ struct vcma_needs {
  * @allocs: allocations served
  * @fallbacks: served by the kernel's own allocator
  * @failures: not served at all
+ * @bounces: streaming maps that are bounced, by device address
+ * @bounced: how many there have been
+ * @bounced_bytes: and how large
+ * @bounce_failures: maps that could not be bounced
  * @told: for each reason why it got nothing, the highest address that it reached
  *	when the log last said so; 0: never
  * @told_once: VCMA_TOLD_*, a bit each, of what the log has said
@@ -67,6 +71,10 @@ struct vcma_client {
 	u64 allocs;
 	u64 fallbacks;
 	u64 failures;
+	struct rb_root bounces;
+	u64 bounced;
+	u64 bounced_bytes;
+	u64 bounce_failures;
 	u64 told[VCMA_NR_REASONS];
 	unsigned long told_once;
 };
@@ -124,9 +132,31 @@ void vcma_explain(struct vcma_client *c, struct vcma_dev *vcma, const struct vcm
 		  enum vcma_reason reason);
 
 /* alloc.c */
+bool vcma_take(struct vcma_client *c, struct vcma_dev *vcma, struct vcma_want *want, gfp_t gfp,
+	       struct vcma_place *ret);
+void vcma_warm_up(struct vcma_client *c, struct vcma_dev *vcma, const struct vcma_want *want);
+
+/* range.c */
+struct vcma_range *vcma_range_take(struct vcma_client *c, struct vcma_want *want, gfp_t gfp,
+				   bool zero);
 struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp,
 				    unsigned long attrs);
 struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
 bool vcma_range_free(struct vcma_client *c, const void *vaddr);
+
+/* bounce.c */
+bool vcma_bounce_mask(struct vcma_client *c, u64 mask, bool supported);
+size_t vcma_bounce_max(struct vcma_client *c);
+dma_addr_t vcma_bounce_map(struct vcma_client *c, struct page *page, unsigned long offset,
+			   size_t size, enum dma_data_direction dir, unsigned long attrs);
+bool vcma_bounce_unmap(struct vcma_client *c, dma_addr_t dma, enum dma_data_direction dir,
+		       unsigned long attrs);
+bool vcma_bounce_sync(struct vcma_client *c, dma_addr_t dma, size_t size,
+		      enum dma_data_direction dir, bool for_device);
+int vcma_bounce_map_sg(struct vcma_client *c, struct scatterlist *sgl, int nents,
+		       enum dma_data_direction dir, unsigned long attrs);
+void vcma_bounce_unmap_sg(struct vcma_client *c, struct scatterlist *sgl, int nents,
+			  enum dma_data_direction dir, unsigned long attrs);
+bool vcma_bounce_resource_ok(struct vcma_client *c, phys_addr_t phys, size_t size);
 
 #endif /* VCMA_CLIENT_H */

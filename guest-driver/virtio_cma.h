@@ -215,6 +215,8 @@ enum vcma_mapping {
  * @align: dma_alloc_coherent()'s promise: the smallest power of two pages that
  *	is not less than the size
  * @mapping: what it needs of the CPU's mapping
+ * @map_max: with VCMA_MAP_LATER: the largest lease for which there may be address
+ *	space
  */
 struct vcma_want {
 	struct vcma_reach reach;
@@ -222,6 +224,7 @@ struct vcma_want {
 	unsigned long pages;
 	u64 align;
 	enum vcma_mapping mapping;
+	u64 map_max;
 };
 
 /**
