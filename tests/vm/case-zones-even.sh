@@ -60,9 +60,9 @@ figure()
 # --- plain Linux, with a zone that the device reaches all of
 
 must guest plain "modprobe vcma_edu && e 10 set mask=24 forbid=$bit"
-check_eq "plain Linux: its DMA zone has one megabyte" \
-	"$(guest plain 'e 10 pages zone=dma count=100000 | grep -o "lowest.*highest=[^ ]*"')" \
-	'lowest=0x200000 highest=0x2fffff'
+guest plain 'e 10 pages zone=dma count=100000' >"$run/plain"
+check "plain Linux: its DMA zone has one megabyte" \
+	test $(($(figure plain lowest))) -ge $((0x200000)) -a $(($(figure plain highest))) = $((0x2fffff))
 check "whatever the device gets there is right, says its DMA engine" \
 	fill plain 'e 10 fill size=1048576 min=4096 where=ram proofs=100'
 plain=$(figure plain bytes)
@@ -99,13 +99,13 @@ check "a buffer that is larger than any run of good addresses is refused, and no
 	fill even 'e 10 fill size=1048577 >/tmp/out; cat /tmp/out; grep "served=0 refused=1 .* ram=0" /tmp/out'
 check_eq "the kernel's own memory was never asked" "$(guest even 'vcma fallbacks')" 0
 check "ordinary memory is bounced, or refused" fill even \
-	'e 10 stream size=4096 count=64; e 10 stream size=32768 count=16'
+	'e 10 stream size=4096 count=64 && e 10 stream size=32768 count=16'
 sed 's/^/# stream: /' "$run/even"
 
 # --- and would one notice?
 
 check "without forbid= the DMA engine notices" guest even \
-	'! e 11 fill size=1048576 where=dma proofs=4 >/tmp/out; cat /tmp/out; grep "gone elsewhere" /tmp/out'
+	'! e 11 fill size=1048576 limit=4194304 where=dma proofs=4 >/tmp/out; cat /tmp/out; grep "gone elsewhere" /tmp/out'
 check_eq "no error in the kernel's log" "$(guest even errors)" ''
 
 cat <<-END

@@ -73,16 +73,16 @@ windows()
 	for w in "$(vcma_dir)"/window*; do
 		[ "$(cat "$w/state")" = usable ] || continue
 		name=$(tr A-Z a-z <"$w/zone")
-		bank=$(cat "$w/bank" 2>/dev/null)
-		[ "${bank:-0}" = 0 ] || name=bank$bank
-		printf '%s:%s:%s,' "$name" "$(cat "$w/base")" "$(cat "$w/length")"
+		bank=$(cat "$w/bank")
+		[ "$bank" = 0 ] || name=bank$bank
+		printf '%s:%s:%s\n' "$name" "$(cat "$w/base")" "$(cat "$w/length")"
 	done
 }
 
-# edu_load: vcma_edu.ko, which is told where the windows are
+# edu_load [WINDOWS]: vcma_edu.ko, which is told where they are
 edu_load()
 {
-	modprobe vcma_edu windows="$(windows)"
+	modprobe vcma_edu windows="$(echo "${1-$(windows)}" | tr '\n' ',')"
 }
 
 # e ADDRESS COMMAND: of vcma_edu.ko, ADDRESS being that of the slot: 10; prints the answer

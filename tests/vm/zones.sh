@@ -7,7 +7,7 @@
 rounds=10000		# of each row
 proofs=100		# buffers of each row that edu's DMA engine goes to
 
-# rows ARCH: MASK WINDOW MAX HOLD WHY
+# rows ARCH: MASK NAME MAX HOLD WHY
 rows()
 {
 	sed -n "s/^$1[[:space:]]\{1,\}//p" "$vm/zones.table"
@@ -38,31 +38,49 @@ dma_mask()
 # zones_guest ARCH: with devices for each row
 zones_guest()
 {
-	local arch=$1 n=0 mask args=() windows=normal=1G,dma32=64M@256M,dma=4M@12M
+	local arch=$1 n=0 mask args=()
 
-	case $arch in
-	arm*)	windows=normal=64M,dma32=64M,dma=16M@0x0f000000 ;;
-	esac
 	while read -r mask _; do
 		mapfile -t -O ${#args[@]} args < <(edus "$(slot $n)" "$(dma_mask "$mask")")
 		n=$((n + 1))
 	done < <(rows "$arch")
-	guest_up "$arch" --arch "$arch" --cma "$windows" --mem 1280 \
+	guest_up "$arch" --arch "$arch" --cma "$(rows "device[[:space:]]*$arch")" --mem 1280 \
 		--module "$(modules test-modules "$arch")/vcma_edu.ko" -- "${args[@]}"
+}
+
+# named ARCH: the guest's windows, each with its name in the table: NAME:BASE:LENGTH
+named()
+{
+	local zone base length name is range
+
+	while IFS=: read -r zone base length; do
+		while read -r name is range; do
+			[ $((base)) -lt $((${range%-*})) ] ||
+				[ $((base + length - 1)) -gt $((${range#*-})) ] ||
+				[ "${is,,}" != "$zone" ] || echo "$name:$base:$length"
+		done < <(rows "window[[:space:]]*$1")
+	done <"$run/windows"
+}
+
+# as_in_table ARCH: every window is where the table has it, and none is missing
+as_in_table()
+{
+	cat "$run/windows"
+	[ "$(named "$1" | cut -d : -f 1 | sort)" = \
+		"$(rows "window[[:space:]]*$1" | cut -f 1 | sort)" ]
 }
 
 # script ARCH: for the guest; all rows at once, each with an output file of its own
 script()
 {
-	local n=0 mask window max hold where
+	local n=0 mask name max hold where
 
-	while read -r mask window max hold _; do
-		where=$window
-		[ "$window" != - ] || where=none max=64 hold=64
+	while read -r mask name max hold _; do
+		where=$name
+		[ "$name" != - ] || where=none max=64 hold=64
 		cat <<-END
 			{
-				e $(slot $n) set mask=$mask
-				e $(slot $n) torture rounds=$rounds proofs=$proofs seed=$((mask + 1)) \
+				e $(slot $n) set mask=$mask && e $(slot $n) torture rounds=$rounds proofs=$proofs seed=$((mask + 1)) \
 					where=$where max=$((max << 10)) hold=$((hold << 10))
 			} >/tmp/$mask 2>&1 &
 		END
@@ -71,7 +89,7 @@ script()
 	echo wait
 }
 
-# served MASK WINDOW: what the row must have come to
+# served MASK NAME: what the row must have come to
 served()
 {
 	guest "$arch" "cat /tmp/$1" >"$run/row"
@@ -82,7 +100,7 @@ served()
 	}
 }
 
-# refused MASK WHY
+# refused MASK SLOT WHY
 refused()
 {
 	guest "$arch" "cat /tmp/$1; dmesg | grep vcma_edu.*:$2" >"$run/row"
@@ -96,7 +114,7 @@ refused()
 # zones_case ARCH: all of it
 zones_case()
 {
-	local mask window n=0 why first
+	local mask name n=0 why
 
 	arch=$1
 	must pool_up 192 <<-END
@@ -108,17 +126,19 @@ zones_case()
 		pool=main
 	END
 	must zones_guest "$arch"
-	must guest "$arch" 'vcma_load strict=1 && edu_load'
-	point ok "$arch: windows $(guest "$arch" windows | tr ',' ' ')"
+	must guest "$arch" 'vcma_load strict=1'
+	guest "$arch" windows >"$run/windows"
+	check "$arch: $(named "$arch" | tr '\n' ' ')are its windows" as_in_table "$arch"
+	must guest "$arch" "edu_load '$(named "$arch")'"
 
 	guest_timeout=180 guest "$arch" "$(script "$arch")"
-	while read -r mask window _ _ why; do
-		if [ "$window" = - ]; then
+	while read -r mask name _ _ why; do
+		if [ "$name" = - ]; then
 			check "mask of $mask bits: refused, because of: $why" \
 				refused "$mask" "$(slot $n)" "$why"
 		else
-			check "mask of $mask bits: $rounds rounds, all in $window, $proofs proved by DMA" \
-				served "$mask" "$window"
+			check "mask of $mask bits: $rounds rounds, all in $name, $proofs proved by DMA" \
+				served "$mask" "$name"
 		fi
 		n=$((n + 1))
 	done < <(rows "$arch")
