@@ -16,8 +16,9 @@
  * Who may not wait is served from leases that are there, and if there is no room
  * a lease is asked for in the background, for the next one.
  *
- * Refused because of what it has already, the guest gives its idle leases back
- * and asks again: many small leases may stand where one large one would fit.
+ * Refused because of what it has already, the guest gives its idle leases of that
+ * bank back and asks again: many small leases may stand where one large one would
+ * fit.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -36,29 +37,48 @@
 /* Leases that were given back count until the host has dealt with them. */
 #define SETTLE_MS 1000
 
-static void backoff_set(struct vcma_dev *vcma, unsigned long since)
+/* The host has refused memory of one bank; others have their own limits. */
+static void backoff_set(struct vcma_dev *vcma, u16 bank, unsigned long since)
 {
-	unsigned int ms = jiffies_to_msecs(jiffies - since);
+	unsigned int i, ms = jiffies_to_msecs(jiffies - since);
 	unsigned long flags;
 
 	ms = clamp_t(unsigned int, ms, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
 	spin_lock_irqsave(&vcma->lock, flags);
-	vcma->backoff = true;
-	vcma->backoff_until = jiffies + msecs_to_jiffies(ms);
+	for (i = 0; i < vcma->nr_windows; i++) {
+		struct vcma_window *win = &vcma->win[i];
+
+		if (win->bank != bank)
+			continue;
+		win->backoff = true;
+		win->backoff_until = jiffies + msecs_to_jiffies(ms);
+	}
 	spin_unlock_irqrestore(&vcma->lock, flags);
 }
 
-static bool backoff_active(struct vcma_dev *vcma)
+static bool backoff_active(struct vcma_window *win)
 {
 	unsigned long flags;
 	bool active;
 
-	spin_lock_irqsave(&vcma->lock, flags);
-	if (vcma->backoff && time_after_eq(jiffies, vcma->backoff_until))
-		vcma->backoff = false;
-	active = vcma->backoff;
-	spin_unlock_irqrestore(&vcma->lock, flags);
+	spin_lock_irqsave(&win->vcma->lock, flags);
+	if (win->backoff && time_after_eq(jiffies, win->backoff_until))
+		win->backoff = false;
+	active = win->backoff;
+	spin_unlock_irqrestore(&win->vcma->lock, flags);
 	return active;
+}
+
+/**
+ * vcma_backoff_clear() - the host may have memory again
+ * @vcma: the device; vcma->lock is held
+ */
+void vcma_backoff_clear(struct vcma_dev *vcma)
+{
+	unsigned int i;
+
+	for (i = 0; i < vcma->nr_windows; i++)
+		vcma->win[i].backoff = false;
 }
 
 static void note_refusal(struct vcma_dev *vcma, u64 size, const char *why)
@@ -175,16 +195,17 @@ static enum vcma_reason place_waiting(struct vcma_dev *vcma, struct vcma_choice 
 	unsigned long start = jiffies, settled;
 	unsigned long until = start + msecs_to_jiffies(vcma_deadline_ms());
 	bool small = want->bytes <= vcma->lease_size;
+	struct vcma_window *first = choice->opt[0].win;
 	unsigned int ms = 5;
 	bool ask;
 	int err;
 
 	/* While we wait for the mutex somebody may get a lease with room for us. */
 	mutex_lock(&vcma->plug_mutex);
-	ask = time_before(jiffies, until) && !(small && backoff_active(vcma));
+	ask = time_before(jiffies, until) && !(small && backoff_active(first));
 	err = try_windows(choice, want, ask, until, ret);
 
-	if (idle_may_help(err) && vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS)) {
+	if (idle_may_help(err) && vcma_lease_release_idle(vcma, first->bank, VCMA_UNPLUG_MS)) {
 		settled = jiffies + msecs_to_jiffies(SETTLE_MS);
 		do {
 			msleep(ms);
@@ -199,7 +220,7 @@ static enum vcma_reason place_waiting(struct vcma_dev *vcma, struct vcma_choice 
 					    want->bytes >> 10, vcma_status_str(err));
 		}
 		if (small && err != -ENOSPC)
-			backoff_set(vcma, start);
+			backoff_set(vcma, first->bank, start);
 	}
 	mutex_unlock(&vcma->plug_mutex);
 	if (!err)

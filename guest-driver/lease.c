@@ -483,7 +483,7 @@ static void unplug_complete(struct vcma_call *call)
 		vcma->reclaimed_bytes += lease->size;
 		lease_del(lease);
 	}
-	vcma->backoff = false;
+	vcma_backoff_clear(vcma);
 	spin_unlock_irqrestore(&vcma->lock, flags);
 
 	for (i = 0; i < call->nr; i++)
@@ -582,13 +582,14 @@ unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_r
 /**
  * vcma_lease_release_idle() - give all idle leases back
  * @vcma: the device
+ * @bank: those of this bank only, or VCMA_ALL_BANKS
  * @ms: how long to wait for the host
  *
  * Context: may sleep.
  *
  * Return: bytes that were given back.
  */
-u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms)
+u64 vcma_lease_release_idle(struct vcma_dev *vcma, int bank, unsigned int ms)
 {
 	unsigned long until = jiffies + msecs_to_jiffies(ms), flags;
 	struct vcma_lease *lease;
@@ -601,10 +602,13 @@ u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms)
 		if (!call)
 			break;
 		spin_lock_irqsave(&vcma->lock, flags);
-		for (i = 0; i < vcma->nr_windows; i++)
+		for (i = 0; i < vcma->nr_windows; i++) {
+			if (bank != VCMA_ALL_BANKS && vcma->win[i].bank != bank)
+				continue;
 			list_for_each_entry(lease, &vcma->win[i].leases, node)
 				if (call->nr < VIRTIO_CMA_RANGES_MAX && lease_is_idle(lease))
 					lease_take_idle(lease, call);
+		}
 		spin_unlock_irqrestore(&vcma->lock, flags);
 
 		nr = call->nr;

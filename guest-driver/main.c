@@ -353,7 +353,7 @@ static void vcma_remove(struct virtio_device *vdev)
 	close_shop(vcma);
 
 	/* A device reset does not give leases back. */
-	vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
+	vcma_lease_release_idle(vcma, VCMA_ALL_BANKS, VCMA_UNPLUG_MS);
 	stop_queues(vcma);
 	vcma_sysfs_remove_windows(vcma);
 	vcma_windows_unclaim(vcma);
@@ -381,7 +381,7 @@ static int vcma_freeze(struct virtio_device *vdev)
 	unsigned int i, left = 0;
 
 	close_shop(vcma);
-	vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
+	vcma_lease_release_idle(vcma, VCMA_ALL_BANKS, VCMA_UNPLUG_MS);
 
 	for (i = 0; i < vcma->nr_windows; i++)
 		left += READ_ONCE(vcma->win[i].nr_leases);

@@ -132,7 +132,7 @@ static ssize_t release_idle_store(struct device *dev, struct device_attribute *a
 	if (err)
 		return err;
 	if (yes) {
-		bytes = vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
+		bytes = vcma_lease_release_idle(vcma, VCMA_ALL_BANKS, VCMA_UNPLUG_MS);
 		pr_debug("%llu MiB given back by hand\n", bytes >> 20);
 	}
 	return count;

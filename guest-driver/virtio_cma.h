@@ -57,6 +57,9 @@ struct vcma_window;
 /* For requests that wait for no memory: UNPLUG at unload, suspend, by hand. */
 #define VCMA_UNPLUG_MS		5000
 
+/* Instead of the number of a bank. */
+#define VCMA_ALL_BANKS		(-1)
+
 /* A 32-bit kernel has no room to map whole windows: each lease is mapped when need be. */
 #ifdef CONFIG_64BIT
 #define VCMA_MAP_LEASES 0
@@ -162,6 +165,8 @@ enum vcma_window_state {
  * @allocs: allocations that it has served
  * @reserve_refused: allocations that went elsewhere, or failed, because of what
  *	they have to leave free in it (I6)
+ * @backoff: a refusal for its bank is fresh: no new leases for small requests
+ * @backoff_until: in jiffies
  * @attrs: sysfs
  * @attr_list: sysfs
  * @group: sysfs
@@ -188,6 +193,8 @@ struct vcma_window {
 	u64 range_bytes;
 	u64 allocs;
 	u64 reserve_refused;
+	bool backoff;
+	unsigned long backoff_until;
 
 	struct vcma_window_attr attrs[VCMA_WINDOW_ATTRS];
 	struct attribute *attr_list[VCMA_WINDOW_ATTRS + 1];
@@ -300,8 +307,6 @@ enum vcma_reason {
  * @reclaimed_bytes: what it has got back
  * @refused_size: of the latest allocation that got nothing
  * @refused_why: and the reason, a constant; NULL: there was none
- * @backoff: a refusal is fresh: no new leases for small requests
- * @backoff_until: in jiffies
  * @allocs: of all clients, served
  * @fallbacks: of all clients, served by the kernel's own allocator
  * @failures: of all clients, not served at all
@@ -343,8 +348,6 @@ struct vcma_dev {
 	u64 reclaimed_bytes;
 	u64 refused_size;
 	const char *refused_why;
-	bool backoff;
-	unsigned long backoff_until;
 	struct work_struct refill_work;
 	struct vcma_want refill_want;
 	struct vcma_choice refill_choice;
@@ -463,7 +466,7 @@ void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned lon
 		     bool mapped);
 unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_range *range,
 				unsigned int nr, unsigned int ms);
-u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms);
+u64 vcma_lease_release_idle(struct vcma_dev *vcma, int bank, unsigned int ms);
 void vcma_lease_forget_all(struct vcma_window *win);
 void vcma_lease_free(struct vcma_lease *lease);
 
@@ -474,7 +477,8 @@ void vcma_map_zero(struct vcma_lease *lease, bool mapped, unsigned long first,
 bool vcma_map_drop(struct vcma_lease *lease);
 void vcma_map_fini(void);
 
-/* alloc.c */
+/* alloc.c; more in vcma_client.h */
+void vcma_backoff_clear(struct vcma_dev *vcma);
 void vcma_refill_work(struct work_struct *work);
 
 /* sysfs.c */

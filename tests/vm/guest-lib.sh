@@ -66,10 +66,12 @@ field()
 	sed -n "s/.*\<$1=\([^ ]*\).*/\1/p"
 }
 
-# windows: NAME:BASE:LENGTH for each; NAME is its zone, or bankN if it has a bank
+# windows: NAME:BASE:LENGTH for each that is not left alone; NAME is its zone, or
+# bankN if it has a bank
 windows()
 {
 	for w in "$(vcma_dir)"/window*; do
+		[ "$(cat "$w/state")" = usable ] || continue
 		name=$(tr A-Z a-z <"$w/zone")
 		bank=$(cat "$w/bank")
 		[ "$bank" = 0 ] || name=bank$bank
