@@ -33,7 +33,7 @@ boot()
 	case $1 in
 	# All that is below 16 MiB and usable is one even megabyte: the DMA zone.
 	plain)	options=(--cma normal=64M --append 'memmap=1M$1M,13M$3M') ;;
-	even)	options=(--cma normal=1G,dma32=64M@256M,dma=4M@12M) ;;
+	even)	options=(--cma 'normal=1G,dma32=64M@256M,dma=4M@12M') ;;
 	esac
 	guest_up "$1" "${options[@]}" --module "$(modules test-modules)/vcma_edu.ko" -- "${devices[@]}"
 }

@@ -132,7 +132,7 @@ static void wait_for(struct vcma_edu *t, struct vcma_edu **engine, unsigned int 
 				vcma_edu_fail(t, "edu does not finish its DMA");
 				return;
 			}
-			msleep(4);
+			usleep_range(4000, 8000);
 		}
 	}
 }

@@ -185,8 +185,8 @@ static void judge(struct vcma_edu *t, struct vcma_edu_buf *b, u64 where)
 		align = PAGE_SIZE;
 	if (b->dma & (align - 1) || !PAGE_ALIGNED(b->cpu) ||
 	    (IS_ENABLED(CONFIG_64BIT) && b->cpu == b->cookie && (uintptr_t)b->cpu & (align - 1)))
-		vcma_edu_fail(t, "buffer %#llx at %px: not aligned to %llu bytes", (u64)b->dma,
-			      b->cpu, align);
+		vcma_edu_fail(t, "buffer %#llx: not aligned to %llu bytes, or %#lx off them for the CPU",
+			      (u64)b->dma, align, (uintptr_t)b->cpu & (unsigned long)(align - 1));
 	/* The kernel does not zero what it does not map. */
 	if (place == VCMA_EDU_RAM && b->attrs & DMA_ATTR_NO_KERNEL_MAPPING)
 		return;
