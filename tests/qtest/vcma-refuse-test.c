@@ -145,7 +145,7 @@ static void expect(VcmaDev *d, const VcmaRequest *req, uint16_t status)
 static void test_requests(void)
 {
     VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 1 };
-    static const uint16_t unknown[] = { 0, 7, 99, 0xffff };
+    static const uint16_t unknown[] = { 0, 8, 99, 0xffff };
     VcmaTest t;
     size_t i;
 
@@ -171,6 +171,8 @@ static void test_requests(void)
     req.type = VIRTIO_CMA_REQ_UNPLUG_ALL;
     expect(t.d, &req, VIRTIO_CMA_S_INVALID);
     req.type = VIRTIO_CMA_REQ_CONFIRM;
+    expect(t.d, &req, VIRTIO_CMA_S_UNSUPPORTED);
+    req.type = VIRTIO_CMA_REQ_CLIENTS;
     expect(t.d, &req, VIRTIO_CMA_S_UNSUPPORTED);
     for (i = 0; i < G_N_ELEMENTS(unknown); i++) {
         req.type = unknown[i];
