@@ -133,6 +133,7 @@ void virtio_cma_cancel_requests(VirtIOCMA *s)
 static void virtio_cma_plug_finish(VirtIOCMAReq *req)
 {
     VcmaLease *lease[VIRTIO_CMA_RANGES_MAX];
+    uint16_t status[VIRTIO_CMA_RANGES_MAX];
     uint32_t i, n = 0;
 
     for (i = 0; i < req->head.num_ranges; i++) {
@@ -140,7 +141,15 @@ static void virtio_cma_plug_finish(VirtIOCMAReq *req)
             lease[n++] = req->range[i].lease;
         }
     }
-    vcma_lease_plug(lease, n);
+    vcma_lease_plug(lease, n, status);
+    for (i = 0, n = 0; i < req->head.num_ranges; i++) {
+        VirtIOCMARange *r = &req->range[i];
+
+        if (r->lease) {
+            r->lease = NULL;    /* the window's from now on, or given back */
+            r->status = status[n++];
+        }
+    }
 }
 
 /* vcmad's answer for one range has come. */

@@ -14,6 +14,13 @@
  * device reset changes no lease (a guest that restarts its driver may have
  * DMA under way), but the next DRIVER_OK gives back all that there was before,
  * and so does a system reset.  Wake-up from S3 is none.
+ *
+ * For as long as it lives the device requires coordinated discarding of RAM:
+ * leases come and go by RamDiscardManagers (vcma-discard.c).  VFIO type1 knows
+ * them and agrees.  vhost-vdpa, which would keep a released lease pinned and
+ * mapped, and those who want all RAM to stay where it is, do not, and QEMU
+ * refuses whichever of the two comes second.  It is not only required while
+ * there are leases: the answer would come too late then.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -21,6 +28,7 @@
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "exec/memory.h"
 #include "hw/qdev-properties.h"
 #include "hw/virtio/virtio-access.h"
 #include "migration/blocker.h"
@@ -122,6 +130,19 @@ static void virtio_cma_gone(void *opaque, uint64_t lease)
     virtio_cma_reclaim_gone(s, lease);
     virtio_cma_unblock_migration(s);
 }
+
+static void virtio_cma_bad(void *opaque)
+{
+    VirtIOCMA *s = opaque;
+
+    s->lease_bad = true;
+    qemu_bh_schedule(s->bh);
+}
+
+static const VcmaWindowOps virtio_cma_window_ops = {
+    .gone = virtio_cma_gone,
+    .bad = virtio_cma_bad,
+};
 
 /* --- the virtio device --- */
 
@@ -312,10 +333,18 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
     if (!vcma_broker_claim(s->broker, path, &virtio_cma_broker_ops, s, errp)) {
         return;
     }
+    if (ram_block_coordinated_discard_require(true)) {
+        error_setg(errp, "virtio-cma takes memory out of the running VM, and "
+                   "something else here wants all of it to stay (vhost-vdpa, "
+                   "memory encryption or COLO); leave one of them out");
+        vcma_broker_unclaim(s->broker);
+        return;
+    }
     ok = virtio_cma_plan(s, &specs, errp) &&
-         virtio_cma_make_windows(s, &specs, virtio_cma_gone, errp);
+         virtio_cma_make_windows(s, &specs, &virtio_cma_window_ops, errp);
     vcma_specs_clear(&specs);
     if (!ok) {
+        ram_block_coordinated_discard_require(false);
         vcma_broker_unclaim(s->broker);
         return;
     }
@@ -357,6 +386,7 @@ static void virtio_cma_unrealize(DeviceState *dev)
     virtio_cma_retire_windows(s);
     virtio_cma_unblock_migration(s);
     virtio_cma_unblock_migration_ram(s);
+    ram_block_coordinated_discard_require(false);
     vcma_broker_set_granule(s->broker, 0);
     vcma_broker_unclaim(s->broker);
 

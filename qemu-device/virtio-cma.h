@@ -87,6 +87,7 @@ struct VirtIOCMA {
     uint32_t last_reclaim;
     QEMUTimer *reclaim_timer;
     bool pool_changed;          /* an event to be sent */
+    bool lease_bad;             /* the same; of the leases that are bad */
 };
 
 /* virtio-cma.c */
@@ -102,10 +103,9 @@ bool virtio_cma_block_migration_ram(VirtIOCMA *s);
 /* virtio-cma-plan.c */
 /* Parse and check what the properties ask for; sets the sizes of leases. */
 bool virtio_cma_plan(VirtIOCMA *s, VcmaSpecs *specs, Error **errp);
-/* @gone: see VcmaWindowDesc; its opaque is @s. */
+/* The opaque of @ops is @s. */
 bool virtio_cma_make_windows(VirtIOCMA *s, const VcmaSpecs *specs,
-                             void (*gone)(void *opaque, uint64_t lease),
-                             Error **errp);
+                             const VcmaWindowOps *ops, Error **errp);
 void virtio_cma_retire_windows(VirtIOCMA *s);
 
 /* virtio-cma-req.c */
