@@ -27,7 +27,7 @@
 
 #define VIRTIO_ID_CMA		63	/* PCI device 0x107f; a device property can change it */
 
-/* Feature bits [V-60] to [V-65]. */
+/* Feature bits [V-60] to [V-63], [V-65]. */
 #define VIRTIO_CMA_F_RESUME	0	/* reserved: a new driver instance keeps the leases */
 #define VIRTIO_CMA_F_STATE_TABLE 1	/* reserved: lease state table in device memory */
 #define VIRTIO_CMA_F_CLIENT_TABLE 2	/* table of client devices, and CLIENTS [V-62] */

@@ -242,6 +242,10 @@ static bool virtio_cma_next_event(VirtIOCMA *s, struct virtio_cma_event *ev,
     }
     s->lease_bad = false;
     memset(ev, 0, sizeof(*ev));
+    if (s->table.changed) {
+        ev->type = cpu_to_le16(VIRTIO_CMA_EV_CLIENTS_CHANGED);
+        return true;
+    }
     ev->type = cpu_to_le16(VIRTIO_CMA_EV_POOL_CHANGED);
     return s->pool_changed;
 }
@@ -255,6 +259,10 @@ static void virtio_cma_event_sent(VirtIOCMA *s, struct virtio_cma_event *ev,
         break;
     case VIRTIO_CMA_EV_LEASE_BAD:
         virtio_cma_fill_bad(s, ev, true);
+        break;
+    case VIRTIO_CMA_EV_CLIENTS_CHANGED:
+        s->table.changed = false;
+        s->table.told = true;
         break;
     case VIRTIO_CMA_EV_POOL_CHANGED:
         s->pool_changed = false;

@@ -57,6 +57,13 @@ static void virtio_cma_respond(VirtIOCMAReq *req)
     uint16_t status = req->status;
     size_t len;
 
+    if (req->head.type == VIRTIO_CMA_REQ_CLIENTS &&
+        status == VIRTIO_CMA_S_OK) {
+        len = virtio_cma_clients_respond(req->s, req->head.id, req->elem.in_sg,
+                                         req->elem.in_num);
+        virtqueue_push(req->s->req_vq, &req->elem, len);
+        return;
+    }
     if (virtio_cma_has_results(req)) {
         n = req->head.num_ranges;
     }
@@ -337,6 +344,8 @@ static void virtio_cma_execute(VirtIOCMAReq *req)
         req->status = virtio_cma_reclaim_answer(s, req->head.id,
                                                 req->head.status);
         break;
+    case VIRTIO_CMA_REQ_CLIENTS:
+        break;      /* the table is that of the response */
     default:
         req->status = VIRTIO_CMA_S_UNSUPPORTED;
         break;

@@ -178,6 +178,9 @@ static uint64_t virtio_cma_get_features(VirtIODevice *vdev, uint64_t features,
     VirtIOCMA *s = VIRTIO_CMA(vdev);
     unsigned int i;
 
+    if (s->table.clients.mode != VCMA_CLIENTS_OFF) {
+        virtio_add_feature(&features, VIRTIO_CMA_F_CLIENT_TABLE);
+    }
     for (i = 0; i < s->nr_windows; i++) {
         if (vcma_window_is_fixed(s->window[i])) {
             virtio_add_feature(&features, VIRTIO_CMA_F_FIXED);
@@ -223,6 +226,7 @@ static void virtio_cma_reset(VirtIODevice *vdev)
     trace_virtio_cma_reset();
     s->driver_ok = false;
     s->pool_changed = false;
+    virtio_cma_clients_no_driver(s);
     virtio_cma_cancel_requests(s);
     virtio_cma_reclaim_no_driver(s);
 }
@@ -341,9 +345,11 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
         return;
     }
     ok = virtio_cma_plan(s, &specs, errp) &&
+         virtio_cma_clients_plan(s, &specs, errp) &&
          virtio_cma_make_windows(s, &specs, &virtio_cma_window_ops, errp);
     vcma_specs_clear(&specs);
     if (!ok) {
+        vcma_clients_clear(&s->table.clients);
         ram_block_coordinated_discard_require(false);
         vcma_broker_unclaim(s->broker);
         return;
@@ -356,6 +362,7 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
     s->event_vq = virtio_add_queue(vdev, VIRTIO_CMA_QUEUE_SIZE,
                                    virtio_cma_handle_events);
     s->bh = qemu_bh_new(virtio_cma_bh, s);
+    virtio_cma_clients_realize(s);
     s->reclaim_timer = timer_new_ms(QEMU_CLOCK_REALTIME,
                                     virtio_cma_reclaim_timeout, s);
     error_setg(&s->blocker, "virtio-cma: the guest holds contiguous memory of "
@@ -383,6 +390,7 @@ static void virtio_cma_unrealize(DeviceState *dev)
     s->driver_ok = false;
     virtio_cma_cancel_requests(s);
     virtio_cma_reclaim_forget(s, true);
+    virtio_cma_clients_unrealize(s);
     virtio_cma_retire_windows(s);
     virtio_cma_unblock_migration(s);
     virtio_cma_unblock_migration_ram(s);
@@ -453,6 +461,7 @@ static Property virtio_cma_properties[] = {
     DEFINE_PROP_STRING("dma32", VirtIOCMA, zone_text[1]),
     DEFINE_PROP_STRING("dma", VirtIOCMA, zone_text[2]),
     DEFINE_PROP_STRING("highmem", VirtIOCMA, zone_text[3]),
+    DEFINE_PROP_STRING("clients", VirtIOCMA, clients_text),
     DEFINE_PROP_SIZE("granule", VirtIOCMA, granule, 0),
     DEFINE_PROP_SIZE("lease-size", VirtIOCMA, lease_size, 0),
     DEFINE_PROP_UINT32("max-leases", VirtIOCMA, max_leases,
@@ -482,6 +491,11 @@ static void virtio_cma_class_init(ObjectClass *oc, void *data)
         { "dma32", "windows in a 32-bit BAR or in RAM below 4 GiB" },
         { "dma", "windows in low memory: SIZE@ADDR[:bank=N]" },
         { "highmem", "as 'normal', for buffers that need no kernel mapping" },
+        { "clients", "whose DMA memory comes from windows: auto (all that VFIO "
+                     "passes through), all, off, or "
+                     "ID[:bank=N][:forbid=BITS][:hotplug], several with '+' in "
+                     "between" },
+        { "client-table", "where the guest has its clients now" },
         { "granule", "smallest range; 0: as the pool's" },
         { "lease-size", "what the driver should ask for; "
                         "0: 32M, at most a chunk of the pool" },
@@ -524,6 +538,8 @@ static void virtio_cma_class_init(ObjectClass *oc, void *data)
     }
     object_class_property_add(oc, "pending-releases", "uint64",
                               virtio_cma_get_pending, NULL, NULL, NULL);
+    object_class_property_add_str(oc, "client-table", virtio_cma_clients_text,
+                                  NULL);
     for (i = 0; i < ARRAY_SIZE(help); i++) {
         object_class_property_set_description(oc, help[i].name, help[i].text);
     }

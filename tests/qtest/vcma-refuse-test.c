@@ -172,8 +172,6 @@ static void test_requests(void)
     expect(t.d, &req, VIRTIO_CMA_S_INVALID);
     req.type = VIRTIO_CMA_REQ_CONFIRM;
     expect(t.d, &req, VIRTIO_CMA_S_UNSUPPORTED);
-    req.type = VIRTIO_CMA_REQ_CLIENTS;
-    expect(t.d, &req, VIRTIO_CMA_S_UNSUPPORTED);
     for (i = 0; i < G_N_ELEMENTS(unknown); i++) {
         req.type = unknown[i];
         expect(t.d, &req, VIRTIO_CMA_S_INVALID);
