@@ -59,6 +59,7 @@ deps-demo := build qemu driver vm
 deps-check := build qemu driver $(cross) vm
 deps-check-vm := build qemu driver $(cross) vm
 deps-check-qtest := build qemu
+deps-check-zones := build qemu
 deps-qemu := qemu
 deps-driver := driver $(cross)
 groups = $(or $(sort $(foreach goal,$(goals),$(deps-$(goal)))),build)
@@ -199,6 +200,8 @@ no_cmocka = $(if $(HAVE_CMOCKA),,--skip 'cmocka is missing (libcmocka-dev)')
 run_unit = --group unit --timeout 60 $(no_cmocka) $(call unit_run,$(O))
 run_proto = --group proto --timeout 120 --exclusive $(no_cmocka) $(call proto_run,$(O))
 run_build = --group build --timeout 60 tests/build/test-runner.sh tests/build/test-scripts.sh
+run_zones_quick = --group zones --timeout 120 tests/zones/test-zones.sh
+run_zones = $(run_zones_quick) tests/zones/test-dtbs.sh
 run_style = --group style --timeout 600 scripts/check-style
 run_style_quick = --group style --timeout 60 'scripts/check-style --quick'
 run_asan = --group asan --timeout 300 --exclusive --env '$(asan_env)' $(no_cmocka) \
@@ -231,17 +234,21 @@ vm-deps:
 	@scripts/deps vm
 
 .PHONY: check check-quick check-unit check-proto check-qtest check-vm
-.PHONY: check-style check-asan check-install demo
+.PHONY: check-style check-asan check-install check-zones demo
 #: check           all of the below, summed up
 check: tests-built asan-built qemu-tests driver check-deps vm-deps
-	$(Q)tests/run $(run_build) $(run_style) $(run_unit) $(run_proto) $(run_asan) \
+	$(Q)tests/run $(run_build) $(run_style) $(run_unit) $(run_zones) $(run_proto) $(run_asan) \
 		$(run_install) $(run_qtest) $(run_vm)
-#: check-quick     build, unit, proto, quick style checks: no QEMU, no VM, no root
+#: check-quick     build, unit, zones, proto, quick style checks: no QEMU, no VM, no root
 check-quick: check-deps tests-built
-	$(Q)tests/run $(run_build) $(run_style_quick) $(run_unit) $(run_proto)
+	$(Q)tests/run $(run_build) $(run_style_quick) $(run_unit) $(run_zones_quick) \
+		$(run_proto)
 #: check-unit      the pure modules, each alone
 check-unit: tests-built
 	$(Q)tests/run $(run_unit)
+#: check-zones     vcmactl zones, also on the device trees of QEMU and of Debian's kernels
+check-zones: check-deps tests-built qemu-tests
+	$(Q)tests/run $(run_zones)
 #: check-proto     a live vcmad with hostile and clumsy peers
 check-proto: tests-built
 	$(Q)tests/run $(run_proto)

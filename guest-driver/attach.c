@@ -14,6 +14,16 @@
  * So a client stays attached while it has ranges, and is detached by a sweep,
  * with its device locked, when the last one is freed.
  *
+ * On arm and arm64 the driver core takes a device's ops away when it is unbound,
+ * and sets up new ones before the next driver probes.  So whoever finds a client
+ * that stays attached puts its ops back.
+ *
+ * Windows are mapped cached.  A client whose DMA does not snoop caches would need
+ * an uncached mapping of the same memory, and the two must not be mixed: it is
+ * left to the kernel.  A client that the kernel knows too little of, because it
+ * has needs (a bank, or forbidden address bits), is not left to it: if vcma cannot
+ * serve such a client, it gets no DMA memory at all (I5).
+ *
  * A client holds a reference of this module: as long as there is one, unloading
  * fails with "in use".
  */
@@ -24,22 +34,7 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
-#include "virtio_cma.h"
-
-static char *clients = "";
-module_param(clients, charp, 0444);
-MODULE_PARM_DESC(clients, "devices to serve: PCI addresses (0000:00:05.0), ids (1b36:0010), separated by commas, or all");
-
-/* One entry of the clients parameter. */
-struct client_match {
-	enum { MATCH_ALL, MATCH_ADDRESS, MATCH_ID } type;
-	unsigned int domain, bus, slot, func;
-	unsigned int vendor, device;
-};
-
-#define MATCHES_MAX 64
-static struct client_match matches[MATCHES_MAX];	/* constant after init */
-static unsigned int nr_matches;
+#include "vcma_client.h"
 
 /*
  * vcma_clients_lock protects the list of clients and their `leaving` and
@@ -51,91 +46,6 @@ static LIST_HEAD(vcma_clients);
 
 static void sweep(struct work_struct *work);
 static DECLARE_WORK(sweep_work, sweep);
-
-static int parse_match(const char *s, struct client_match *m)
-{
-	char end;
-
-	if (!strcmp(s, "all")) {
-		m->type = MATCH_ALL;
-		return 0;
-	}
-	m->type = MATCH_ADDRESS;
-	if (sscanf(s, "%4x:%2x:%2x.%1x%c", &m->domain, &m->bus, &m->slot, &m->func, &end) == 4)
-		return 0;
-	m->domain = 0;
-	if (sscanf(s, "%2x:%2x.%1x%c", &m->bus, &m->slot, &m->func, &end) == 3)
-		return 0;
-	m->type = MATCH_ID;
-	if (sscanf(s, "%4x:%4x%c", &m->vendor, &m->device, &end) == 2)
-		return 0;
-	pr_err("clients: `%s' is neither a PCI address (0000:00:05.0), nor an id (1b36:0010), nor `all'\n",
-	       s);
-	return -EINVAL;
-}
-
-/**
- * vcma_clients_parse() - read the clients parameter
- *
- * Return: 0; -EINVAL or -E2BIG, with a message, if it makes no sense.
- */
-int vcma_clients_parse(void)
-{
-	char *copy, *rest, *word;
-	int err = 0;
-
-	copy = kstrdup(clients, GFP_KERNEL);
-	if (!copy)
-		return -ENOMEM;
-	rest = copy;
-	while (!err && (word = strsep(&rest, ","))) {
-		word = strim(word);
-		if (!*word)
-			continue;
-		if (nr_matches == MATCHES_MAX) {
-			pr_err("clients: more than %d entries\n", MATCHES_MAX);
-			err = -E2BIG;
-			break;
-		}
-		err = parse_match(word, &matches[nr_matches++]);
-	}
-	kfree(copy);
-	return err;
-}
-
-/* Is this the PCI function of a virtio-cma device?  It cannot be its own client. */
-static bool is_own(const struct pci_dev *pdev)
-{
-	return pdev->vendor == PCI_VENDOR_ID_REDHAT_QUMRANET &&
-	       pdev->device == 0x1040 + VIRTIO_ID_CMA;
-}
-
-static bool wanted(struct pci_dev *pdev)
-{
-	unsigned int i;
-
-	if (is_own(pdev) || pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
-		return false;
-	for (i = 0; i < nr_matches; i++) {
-		const struct client_match *m = &matches[i];
-
-		switch (m->type) {
-		case MATCH_ALL:
-			return true;
-		case MATCH_ADDRESS:
-			if (pci_domain_nr(pdev->bus) == m->domain &&
-			    pdev->bus->number == m->bus &&
-			    pdev->devfn == PCI_DEVFN(m->slot, m->func))
-				return true;
-			break;
-		case MATCH_ID:
-			if (pdev->vendor == m->vendor && pdev->device == m->device)
-				return true;
-			break;
-		}
-	}
-	return false;
-}
 
 /* range_free() looks at it under the client's lock.  Under vcma_clients_lock. */
 static void client_set_leaving(struct vcma_client *c, bool leaving)
@@ -158,13 +68,53 @@ static struct vcma_client *client_find(const struct device *dev)
 	return NULL;
 }
 
-/* The device is locked, and its driver has not probed yet.  Under vcma_clients_lock. */
-static int client_attach(struct device *dev)
+/* Why vcma cannot serve a device, or NULL. */
+static const char *cannot_serve(struct device *dev, const struct vcma_needs *needs)
 {
-	struct vcma_dev *vcma;
+	if (!dev_is_dma_coherent(dev))
+		return "its DMA does not snoop the CPU's caches";
+	if (get_dma_ops(dev) && (needs->bank || needs->forbidden))
+		return "it is behind an IOMMU, which chooses its addresses";
+	return NULL;
+}
+
+/* Our ops, if it does not have them any more.  The device is locked. */
+static void client_keep_ops(struct vcma_client *c)
+{
+	if (c->dev->dma_ops != &c->ops)
+		set_dma_ops(c->dev, &c->ops);
+}
+
+static void tell_attached(const struct vcma_client *c)
+{
+	struct vcma_dev *vcma = vcma_get_live();
+	char needs[64] = "";
+	int len = 0;
+
+	if (c->bank)
+		len = scnprintf(needs, sizeof(needs), ", of bank %u", c->bank);
+	if (c->forbidden)
+		scnprintf(needs + len, sizeof(needs) - len, ", without address bits %#llx",
+			  c->forbidden);
+	dev_info(c->dev, "coherent DMA memory comes from vcma%s%s%s%s\n", needs,
+		 c->prev ? ", through the IOMMU" : "",
+		 vcma_strict || vcma_client_has_needs(c) ? ", and from nowhere else" : "",
+		 vcma ? "" : "; but there is no virtio-cma device yet");
+	if (vcma)
+		vcma_put(vcma);
+}
+
+/* The device is locked, and its driver has not probed yet.  Under vcma_clients_lock. */
+static int client_attach(struct device *dev, const struct vcma_needs *needs)
+{
+	const char *why = cannot_serve(dev, needs);
 	struct vcma_client *c;
 	int err;
 
+	if (why && !needs->bank && !needs->forbidden) {
+		dev_warn(dev, "not a client of vcma: %s\n", why);
+		return 0;
+	}
 	if (!try_module_get(THIS_MODULE))
 		return -ENODEV;		/* being unloaded */
 	c = kzalloc(sizeof(*c), GFP_KERNEL);
@@ -174,6 +124,10 @@ static int client_attach(struct device *dev)
 	}
 	spin_lock_init(&c->lock);
 	c->ranges = RB_ROOT;
+	c->bounces = RB_ROOT;
+	c->bank = needs->bank;
+	c->forbidden = needs->forbidden;
+	c->barred = why;
 	c->dev = get_device(dev);
 	err = vcma_ops_init(c);
 	if (err)
@@ -181,13 +135,11 @@ static int client_attach(struct device *dev)
 
 	list_add_tail(&c->node, &vcma_clients);
 	set_dma_ops(dev, &c->ops);
-	vcma = vcma_get_live();
-	dev_info(dev, "coherent DMA memory comes from vcma%s%s%s\n",
-		 c->prev ? ", through the IOMMU" : "",
-		 vcma_strict ? ", and from nowhere else" : "",
-		 vcma ? "" : "; but there is no virtio-cma device yet");
-	if (vcma)
-		vcma_put(vcma);
+	if (why)
+		dev_err(dev, "no DMA memory at all: it has a bank or forbidden address bits, and vcma cannot serve it: %s\n",
+			why);
+	else
+		tell_attached(c);
 	return 0;
 
 out_free:
@@ -250,8 +202,12 @@ static void sweep(struct work_struct *work)
 		device_lock(dev);
 		mutex_lock(&vcma_clients_lock);
 		c = client_find(dev);
-		if (c && c->leaving && !dev->driver && client_is_idle(c))
-			client_detach(c);
+		if (c && c->leaving && !dev->driver) {
+			if (client_is_idle(c))
+				client_detach(c);
+			else
+				client_keep_ops(c);
+		}
 		mutex_unlock(&vcma_clients_lock);
 		device_unlock(dev);
 		put_device(dev);
@@ -270,15 +226,18 @@ void vcma_client_idle(void)
 
 static void on_bind(struct device *dev)
 {
+	struct vcma_needs needs;
 	struct vcma_client *c;
 	int err = 0;
 
 	mutex_lock(&vcma_clients_lock);
 	c = client_find(dev);
-	if (c)
+	if (c) {
 		client_set_leaving(c, false);
-	else if (wanted(to_pci_dev(dev)))
-		err = client_attach(dev);
+		client_keep_ops(c);
+	} else if (vcma_clients_match(to_pci_dev(dev), &needs)) {
+		err = client_attach(dev, &needs);
+	}
 	mutex_unlock(&vcma_clients_lock);
 	if (err)
 		dev_err(dev, "cannot be a client of vcma: %d\n", err);
@@ -300,6 +259,7 @@ static void on_gone(struct device *dev, bool unbound)
 	} else if (client_is_idle(c)) {
 		client_detach(c);
 	} else {
+		client_keep_ops(c);
 		dev_warn(dev, "the driver has left %u DMA buffers behind; they stay allocated\n",
 			 c->nr_ranges);
 	}
@@ -331,8 +291,10 @@ static struct notifier_block bus_nb = {
 
 static int warn_if_bound(struct device *dev, void *data)
 {
+	struct vcma_needs needs;
+
 	device_lock(dev);
-	if (dev->driver && wanted(to_pci_dev(dev)))
+	if (dev->driver && vcma_clients_match(to_pci_dev(dev), &needs))
 		dev_warn(dev, "not a client of vcma: driver %s has it already; load virtio_cma first, or unbind and bind the device\n",
 			 dev->driver->name);
 	device_unlock(dev);
@@ -380,7 +342,7 @@ ssize_t vcma_clients_show(char *buf)
 	mutex_lock(&vcma_clients_lock);
 	list_for_each_entry(c, &vcma_clients, node) {
 		unsigned int nr_ranges;
-		u64 bytes, allocs, fallbacks, failures;
+		u64 bytes, allocs, fallbacks, failures, bounced, bounce_failures;
 		unsigned long flags;
 
 		spin_lock_irqsave(&c->lock, flags);
@@ -389,12 +351,22 @@ ssize_t vcma_clients_show(char *buf)
 		allocs = c->allocs;
 		fallbacks = c->fallbacks;
 		failures = c->failures;
+		bounced = c->bounced;
+		bounce_failures = c->bounce_failures;
 		spin_unlock_irqrestore(&c->lock, flags);
 
 		len += sysfs_emit_at(buf, len,
-				     "%s ranges=%u range_bytes=%llu allocs=%llu fallbacks=%llu failures=%llu\n",
+				     "%s ranges=%u range_bytes=%llu allocs=%llu fallbacks=%llu failures=%llu",
 				     dev_name(c->dev), nr_ranges, bytes, allocs, fallbacks,
 				     failures);
+		if (bounced || bounce_failures || vcma_client_has_needs(c))
+			len += sysfs_emit_at(buf, len, " bounced=%llu bounce_failures=%llu",
+					     bounced, bounce_failures);
+		if (c->bank)
+			len += sysfs_emit_at(buf, len, " bank=%u", c->bank);
+		if (c->forbidden)
+			len += sysfs_emit_at(buf, len, " forbid=%#llx", c->forbidden);
+		len += sysfs_emit_at(buf, len, "%s\n", c->barred ? " barred" : "");
 	}
 	mutex_unlock(&vcma_clients_lock);
 	return len;

@@ -53,7 +53,7 @@ static void handle_pool_changed(struct vcma_dev *vcma)
 	unsigned long flags;
 
 	spin_lock_irqsave(&vcma->lock, flags);
-	vcma->backoff = false;
+	vcma_backoff_clear(vcma);
 	spin_unlock_irqrestore(&vcma->lock, flags);
 }
 

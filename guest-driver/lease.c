@@ -48,9 +48,15 @@ static void lease_set_state(struct vcma_lease *lease, enum vcma_lease_state stat
 	lease->state = state;
 }
 
-static void lease_free(struct vcma_lease *lease)
+/**
+ * vcma_lease_free() - free a lease
+ * @lease: in no list; NULL: nothing happens
+ *
+ * Context: any.
+ */
+void vcma_lease_free(struct vcma_lease *lease)
 {
-	if (!lease)
+	if (!lease || vcma_map_drop(lease))
 		return;
 	kvfree(lease->used);
 	kvfree(lease->dirty);
@@ -73,7 +79,7 @@ static struct vcma_lease *lease_new(struct vcma_window *win, u64 size)
 	lease->used = kvzalloc(bytes, GFP_NOIO);
 	lease->dirty = kvzalloc(bytes, GFP_NOIO);
 	if (!lease->used || !lease->dirty) {
-		lease_free(lease);
+		vcma_lease_free(lease);
 		return NULL;
 	}
 	return lease;
@@ -93,6 +99,8 @@ static void lease_add(struct vcma_lease *lease)
 		}
 	}
 	list_add_tail(&lease->node, pos);
+	if (win->vaddr)
+		lease->vaddr = win->vaddr + lease->offset;
 	win->nr_leases++;
 	win->lease_bytes += lease->size;
 	win->rotor = lease->offset + lease->size;
@@ -138,30 +146,35 @@ static long lease_fit(const struct vcma_lease *lease, u64 lo, const struct vcma_
 }
 
 /* Takes pages that lease_fit() has found.  Under vcma->lock. */
-static void lease_take(struct vcma_lease *lease, unsigned long first, unsigned long pages,
-		       struct vcma_place *ret)
+static void lease_take(struct vcma_lease *lease, unsigned long first,
+		       const struct vcma_want *want, struct vcma_place *ret)
 {
-	unsigned long end = first + pages;
+	unsigned long pages = want->pages, end = first + pages;
+	bool mapped = want->mapping != VCMA_MAP_NONE;
 
 	bitmap_set(lease->used, first, pages);
 	lease->free_pages -= pages;
 	lease->nr_ranges++;
+	lease->nr_mapped += mapped;
 	lease->win->range_bytes += (u64)pages << PAGE_SHIFT;
 	lease->win->vcma->nr_ranges++;
 
 	ret->lease = lease;
 	ret->first = first;
+	ret->mapped = mapped;
 	ret->zero_from = find_next_bit(lease->dirty, end, first);
 	ret->zero_end = ret->zero_from;
 	if (ret->zero_from < end)
 		ret->zero_end = find_last_bit(lease->dirty, end) + 1;
 }
 
-static void lease_give_locked(struct vcma_lease *lease, unsigned long first, unsigned long pages)
+static void lease_give_locked(struct vcma_lease *lease, unsigned long first,
+			      unsigned long pages, bool mapped)
 {
 	bitmap_clear(lease->used, first, pages);
 	lease->free_pages += pages;
 	lease->nr_ranges--;
+	lease->nr_mapped -= mapped;
 	lease->win->range_bytes -= (u64)pages << PAGE_SHIFT;
 	lease->win->vcma->nr_ranges--;
 }
@@ -171,59 +184,97 @@ static void lease_give_locked(struct vcma_lease *lease, unsigned long first, uns
  * @lease: its lease
  * @first: its first page
  * @pages: how many
+ * @mapped: it has needed the lease's mapping
  *
  * Context: any.
  */
-void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages)
+void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages,
+		     bool mapped)
 {
 	struct vcma_dev *vcma = lease->win->vcma;
 	unsigned long flags;
 
 	spin_lock_irqsave(&vcma->lock, flags);
 	bitmap_set(lease->dirty, first, pages);
-	lease_give_locked(lease, first, pages);
+	lease_give_locked(lease, first, pages, mapped);
 	spin_unlock_irqrestore(&vcma->lock, flags);
+}
+
+/* Does @want leave the reserve of the window alone (I6)?  Under vcma->lock. */
+static bool reserve_kept(struct vcma_option *opt, const struct vcma_want *want)
+{
+	u64 unused = opt->win->length - opt->win->range_bytes;
+
+	if (opt->reserve && (unused < opt->reserve || unused - opt->reserve < want->bytes))
+		opt->refused = true;
+	else
+		opt->refused = false;
+	return !opt->refused;
+}
+
+/* Will the lease's mapping, or none, do for @want? */
+static bool mapping_ok(const struct vcma_lease *lease, const struct vcma_want *want)
+{
+	switch (want->mapping) {
+	case VCMA_MAP_NOW:
+		return lease->vaddr;
+	case VCMA_MAP_LATER:
+		return lease->vaddr || lease->size <= want->map_max;
+	default:
+		return true;
+	}
+}
+
+/*
+ * Is @a the better one of two leases that have room for @want?  A lease that is
+ * mapped saves a mapping; who needs none leaves it to others.  Leases in use come
+ * before idle ones, so that those stay idle, and small ones before large ones, so
+ * that those stay whole.
+ */
+static bool lease_better(const struct vcma_lease *a, const struct vcma_lease *b,
+			 const struct vcma_want *want)
+{
+	if (!a->vaddr != !b->vaddr)
+		return !a->vaddr == (want->mapping == VCMA_MAP_NONE);
+	if (!a->nr_ranges != !b->nr_ranges)
+		return a->nr_ranges;
+	return a->size < b->size;
 }
 
 /**
  * vcma_lease_warm() - take a range in a lease that is there
- * @win: the window
- * @span: the window as the client sees it
+ * @opt: the window
  * @want: what is needed
  * @ret: where it was taken
- *
- * Leases in use are taken before idle ones, so that those stay idle, and small
- * ones before large ones, so that those stay whole.
  *
  * Context: any.
  *
  * Return: true if there was room.
  */
-bool vcma_lease_warm(struct vcma_window *win, const struct vcma_span *span,
-		     const struct vcma_want *want, struct vcma_place *ret)
+bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
+		     struct vcma_place *ret)
 {
+	struct vcma_window *win = opt->win;
 	struct vcma_dev *vcma = win->vcma;
 	struct vcma_lease *lease, *best = NULL;
 	unsigned long flags;
 	long first, best_first = -1;
 
 	spin_lock_irqsave(&vcma->lock, flags);
-	if (!vcma->ready)
+	if (!vcma->ready || !reserve_kept(opt, want))
 		goto out_unlock;
 	list_for_each_entry(lease, &win->leases, node) {
-		if (lease->state != VCMA_LEASE_READY)
+		if (lease->state != VCMA_LEASE_READY || !mapping_ok(lease, want) ||
+		    (best && !lease_better(lease, best, want)))
 			continue;
-		if (best && (!best->nr_ranges < !lease->nr_ranges ||
-			     (!best->nr_ranges == !lease->nr_ranges && best->size <= lease->size)))
-			continue;
-		first = lease_fit(lease, span->base + lease->offset, want);
+		first = lease_fit(lease, opt->span.base + lease->offset, want);
 		if (first < 0)
 			continue;
 		best = lease;
 		best_first = first;
 	}
 	if (best)
-		lease_take(best, best_first, want->pages, ret);
+		lease_take(best, best_first, want, ret);
 out_unlock:
 	spin_unlock_irqrestore(&vcma->lock, flags);
 	return best;
@@ -277,6 +328,7 @@ static void lease_undo(struct vcma_lease *lease)
 	lease->win->vcma->nr_ranges -= lease->nr_ranges;
 	lease->free_pages += taken;
 	lease->nr_ranges = 0;
+	lease->nr_mapped = 0;
 }
 
 static void plug_complete(struct vcma_call *call)
@@ -297,13 +349,14 @@ static void plug_complete(struct vcma_call *call)
 		gone = lease;
 	}
 	spin_unlock_irqrestore(&vcma->lock, flags);
-	lease_free(gone);
+	vcma_lease_free(gone);
 }
 
 /* Chooses a place for @lease and enters it there, with a range for @want. */
-static int lease_place(struct vcma_lease *lease, const struct vcma_span *span,
+static int lease_place(struct vcma_lease *lease, struct vcma_option *opt,
 		       const struct vcma_want *want, struct vcma_place *ret)
 {
+	const struct vcma_span *span = &opt->span;
 	struct vcma_window *win = lease->win;
 	struct vcma_dev *vcma = win->vcma;
 	unsigned long flags;
@@ -315,6 +368,10 @@ static int lease_place(struct vcma_lease *lease, const struct vcma_span *span,
 		err = -ENODEV;
 		goto out_unlock;
 	}
+	if (!reserve_kept(opt, want)) {
+		err = -ENOSPC;
+		goto out_unlock;
+	}
 	offset = window_room(win, span, want, lease->size, win->rotor);
 	if (offset == VCMA_NO_ADDR)
 		offset = window_room(win, span, want, lease->size, 0);
@@ -324,7 +381,7 @@ static int lease_place(struct vcma_lease *lease, const struct vcma_span *span,
 	}
 	lease->offset = offset;
 	lease_add(lease);
-	lease_take(lease, lease_fit(lease, span->base + offset, want), want->pages, ret);
+	lease_take(lease, lease_fit(lease, span->base + offset, want), want, ret);
 out_unlock:
 	spin_unlock_irqrestore(&vcma->lock, flags);
 	return err;
@@ -332,8 +389,7 @@ out_unlock:
 
 /**
  * vcma_lease_plug() - ask for a new lease, and take a range in it
- * @win: the window
- * @span: the window as the client sees it
+ * @opt: the window
  * @want: what the range needs
  * @size: of the lease: a power of two, not less than @want
  * @until: in jiffies: how long the host may wait for memory
@@ -342,13 +398,13 @@ out_unlock:
  * Context: may sleep; vcma->plug_mutex is held.
  *
  * Return: 0; VIRTIO_CMA_S_* (positive) if the host said no; -ENOSPC if the
- * window has no room; -ETIMEDOUT without an answer in time (what comes later
+ * window has no room, or no more than its reserve; -ETIMEDOUT without an answer in time (what comes later
  * becomes an idle lease); -ENODEV, -EAGAIN, -ENOMEM, -EPROTO.
  */
-int vcma_lease_plug(struct vcma_window *win, const struct vcma_span *span,
-		    const struct vcma_want *want, u64 size, unsigned long until,
-		    struct vcma_place *ret)
+int vcma_lease_plug(struct vcma_option *opt, const struct vcma_want *want, u64 size,
+		    unsigned long until, struct vcma_place *ret)
 {
+	struct vcma_window *win = opt->win;
 	struct vcma_dev *vcma = win->vcma;
 	unsigned long now = jiffies, flags;
 	struct vcma_lease *lease;
@@ -367,7 +423,7 @@ int vcma_lease_plug(struct vcma_window *win, const struct vcma_span *span,
 		err = -ENOMEM;
 		goto out_free;
 	}
-	err = lease_place(lease, span, want, ret);
+	err = lease_place(lease, opt, want, ret);
 	if (err)
 		goto out_free;
 
@@ -397,7 +453,7 @@ int vcma_lease_plug(struct vcma_window *win, const struct vcma_span *span,
 out_free:
 	if (call)
 		vcma_call_put(call);
-	lease_free(lease);
+	vcma_lease_free(lease);
 	return err;
 }
 
@@ -427,11 +483,11 @@ static void unplug_complete(struct vcma_call *call)
 		vcma->reclaimed_bytes += lease->size;
 		lease_del(lease);
 	}
-	vcma->backoff = false;
+	vcma_backoff_clear(vcma);
 	spin_unlock_irqrestore(&vcma->lock, flags);
 
 	for (i = 0; i < call->nr; i++)
-		lease_free(call->lease[i]);
+		vcma_lease_free(call->lease[i]);
 }
 
 /* Marks an idle lease and adds it to an UNPLUG.  Under vcma->lock. */
@@ -526,13 +582,14 @@ unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_r
 /**
  * vcma_lease_release_idle() - give all idle leases back
  * @vcma: the device
+ * @bank: those of this bank only, or VCMA_ALL_BANKS
  * @ms: how long to wait for the host
  *
  * Context: may sleep.
  *
  * Return: bytes that were given back.
  */
-u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms)
+u64 vcma_lease_release_idle(struct vcma_dev *vcma, int bank, unsigned int ms)
 {
 	unsigned long until = jiffies + msecs_to_jiffies(ms), flags;
 	struct vcma_lease *lease;
@@ -545,10 +602,13 @@ u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms)
 		if (!call)
 			break;
 		spin_lock_irqsave(&vcma->lock, flags);
-		for (i = 0; i < vcma->nr_windows; i++)
+		for (i = 0; i < vcma->nr_windows; i++) {
+			if (bank != VCMA_ALL_BANKS && vcma->win[i].bank != bank)
+				continue;
 			list_for_each_entry(lease, &vcma->win[i].leases, node)
 				if (call->nr < VIRTIO_CMA_RANGES_MAX && lease_is_idle(lease))
 					lease_take_idle(lease, call);
+		}
 		spin_unlock_irqrestore(&vcma->lock, flags);
 
 		nr = call->nr;
@@ -571,6 +631,6 @@ void vcma_lease_forget_all(struct vcma_window *win)
 
 	list_for_each_entry_safe(lease, next, &win->leases, node) {
 		list_del(&lease->node);
-		lease_free(lease);
+		vcma_lease_free(lease);
 	}
 }

@@ -9,9 +9,10 @@
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/virtio_config.h>
 
-#include "virtio_cma.h"
+#include "vcma_client.h"
 
 bool vcma_strict;
 module_param_named(strict, vcma_strict, bool, 0644);
@@ -143,7 +144,7 @@ static int read_config(struct vcma_dev *vcma)
 	}
 	vcma->nr_windows = nr;
 
-	if (!is_power_of_2(vcma->granule_size) || vcma->granule_size < PAGE_SIZE ||
+	if (hweight64(vcma->granule_size) != 1 || vcma->granule_size < PAGE_SIZE ||
 	    vcma->lease_max < vcma->granule_size) {
 		dev_err(&vdev->dev,
 			"the device's sizes make no sense: granule %#llx, largest lease %#llx\n",
@@ -151,9 +152,11 @@ static int read_config(struct vcma_dev *vcma)
 		return -EINVAL;
 	}
 	/* A lease is a power of two from a granule to the largest. */
-	vcma->lease_max = rounddown_pow_of_two(vcma->lease_max);
-	if (!is_power_of_2(vcma->lease_size))
+	vcma->lease_max = 1ULL << ilog2(vcma->lease_max);
+	if (hweight64(vcma->lease_size) != 1)
 		vcma->lease_size = vcma->granule_size;
+	if (VCMA_MAP_LEASES)
+		vcma->lease_size = min_t(u64, vcma->lease_size, SZ_4M);
 	vcma->lease_size = clamp(vcma->lease_size, vcma->granule_size, vcma->lease_max);
 	return 0;
 }
@@ -209,7 +212,6 @@ static void start_queues(struct vcma_dev *vcma)
 	vcma->stopped = false;
 	vcma->stalled = false;
 	spin_unlock_irqrestore(&vcma->req_lock, flags);
-	set_ready(vcma, true);
 }
 
 /* No new leases and no ranges; what was under way is done when this returns. */
@@ -295,6 +297,7 @@ static int vcma_probe(struct virtio_device *vdev)
 	spin_lock_init(&vcma->lock);
 	spin_lock_init(&vcma->req_lock);
 	mutex_init(&vcma->plug_mutex);
+	mutex_init(&vcma->map_mutex);
 	vcma->vdev = vdev;
 	vcma->pdev = pci_dev_get(to_pci_dev(vdev->dev.parent));
 	vcma->stopped = true;
@@ -320,11 +323,17 @@ static int vcma_probe(struct virtio_device *vdev)
 		goto out_queues;
 
 	start_queues(vcma);
+	err = vcma_fixed_start(vcma);
+	if (err)
+		goto out_sysfs;
+	set_ready(vcma, true);
 	set_live(vcma);
 	dev_info(&vdev->dev, "%u windows, leases of %llu to %llu MiB\n", vcma->nr_windows,
 		 vcma->granule_size >> 20, vcma->lease_max >> 20);
 	return 0;
 
+out_sysfs:
+	vcma_sysfs_remove_windows(vcma);
 out_queues:
 	stop_queues(vcma);
 out_unclaim:
@@ -344,7 +353,7 @@ static void vcma_remove(struct virtio_device *vdev)
 	close_shop(vcma);
 
 	/* A device reset does not give leases back. */
-	vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
+	vcma_lease_release_idle(vcma, VCMA_ALL_BANKS, VCMA_UNPLUG_MS);
 	stop_queues(vcma);
 	vcma_sysfs_remove_windows(vcma);
 	vcma_windows_unclaim(vcma);
@@ -372,7 +381,7 @@ static int vcma_freeze(struct virtio_device *vdev)
 	unsigned int i, left = 0;
 
 	close_shop(vcma);
-	vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
+	vcma_lease_release_idle(vcma, VCMA_ALL_BANKS, VCMA_UNPLUG_MS);
 
 	for (i = 0; i < vcma->nr_windows; i++)
 		left += READ_ONCE(vcma->win[i].nr_leases);
@@ -396,6 +405,12 @@ static int vcma_restore(struct virtio_device *vdev)
 	if (err)
 		return err;
 	start_queues(vcma);
+	err = vcma_fixed_start(vcma);
+	if (err) {
+		stop_queues(vcma);
+		return err;
+	}
+	set_ready(vcma, true);
 	return 0;
 }
 #endif
@@ -406,11 +421,18 @@ static const struct virtio_device_id vcma_ids[] = {
 };
 MODULE_DEVICE_TABLE(virtio, vcma_ids);
 
+static const unsigned int vcma_features[] = {
+	VIRTIO_CMA_F_FIXED,
+	VIRTIO_CMA_F_BANKS,
+};
+
 static struct virtio_driver vcma_driver = {
 	.driver.name = KBUILD_MODNAME,
 	.driver.owner = THIS_MODULE,
 	.driver.dev_groups = vcma_groups,
 	.id_table = vcma_ids,
+	.feature_table = vcma_features,
+	.feature_table_size = ARRAY_SIZE(vcma_features),
 	.probe = vcma_probe,
 	.remove = vcma_remove,
 #ifdef CONFIG_PM_SLEEP
@@ -440,6 +462,8 @@ static int __init vcma_init(void)
 
 out_driver:
 	unregister_virtio_driver(&vcma_driver);
+	flush_workqueue(vcma_wq);
+	vcma_map_fini();
 out_wq:
 	destroy_workqueue(vcma_wq);
 	return err;
@@ -450,6 +474,8 @@ static void __exit vcma_exit(void)
 {
 	vcma_attach_fini();
 	unregister_virtio_driver(&vcma_driver);
+	flush_workqueue(vcma_wq);	/* the instance is released by work */
+	vcma_map_fini();
 	destroy_workqueue(vcma_wq);
 }
 module_exit(vcma_exit);

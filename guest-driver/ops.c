@@ -14,11 +14,16 @@
  * streaming operation is done for the client's shadow: a struct device of our
  * own, never registered, without ops, that reaches what the client reaches.
  * Masks, bus limit, parameters and translation are copied before each use,
- * because drivers set masks late, and twice.  The addresses that result mean
+ * because drivers set masks late, and twice.  Coherence is settled before the
+ * driver probes.  The addresses that result mean
  * the same for the client, and bounce buffers are of the same pool.
  *
  * There is no struct page for memory in a window.  So dma_get_sgtable() fails
  * for it, and memory that is asked for as pages does not come from there.
+ *
+ * Streaming maps that the kernel cannot be trusted with are in bounce.c.  A mask
+ * that is too narrow for the kernel's memory is supported all the same if a window
+ * lies within it: on arm64 that is every mask of less than 32 bits.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -26,7 +31,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "virtio_cma.h"
+#include "vcma_client.h"
 
 static struct vcma_client *to_client(struct device *dev)
 {
@@ -90,13 +95,13 @@ static void *vcma_op_alloc(struct device *dev, size_t size, dma_addr_t *handle, 
 	struct vcma_range *range;
 	void *vaddr = NULL;
 
-	range = vcma_range_alloc(c, size, gfp);
+	range = vcma_range_alloc(c, size, gfp, attrs);
 	if (range) {
 		*handle = range->dma;
 		return range->vaddr;
 	}
 
-	if (!READ_ONCE(vcma_strict)) {
+	if (!READ_ONCE(vcma_strict) && !vcma_client_has_needs(c)) {
 		if (!c->prev)
 			vaddr = dma_alloc_attrs(vcma_shadow(c), size, handle, gfp, attrs);
 		else if (c->prev->alloc)
@@ -144,8 +149,11 @@ static int vcma_op_get_sgtable(struct device *dev, struct sg_table *sgt, void *v
 {
 	struct vcma_client *c = to_client(dev);
 
-	if (vcma_range_find(c, vaddr))
+	if (vcma_range_find(c, vaddr)) {
+		if (!test_and_set_bit(VCMA_TOLD_SGTABLE, &c->told_once))
+			dev_info(dev, "dma_get_sgtable() fails: memory in a window has no struct page\n");
 		return -ENXIO;
+	}
 	if (!c->prev)
 		return dma_get_sgtable_attrs(vcma_shadow(c), sgt, vaddr, handle, size, attrs);
 	if (!c->prev->get_sgtable)
@@ -158,7 +166,12 @@ static int vcma_op_get_sgtable(struct device *dev, struct sg_table *sgt, void *v
 static struct page *shadow_alloc_pages(struct device *dev, size_t size, dma_addr_t *handle,
 				       enum dma_data_direction dir, gfp_t gfp)
 {
-	return dma_alloc_pages(shadow_of(dev), size, handle, dir, gfp);
+	struct vcma_client *c = to_client(dev);
+
+	/* Pages are the kernel's memory (I5). */
+	if (vcma_client_has_needs(c))
+		return NULL;
+	return dma_alloc_pages(vcma_shadow(c), size, handle, dir, gfp);
 }
 
 static void shadow_free_pages(struct device *dev, size_t size, struct page *page,
@@ -170,35 +183,38 @@ static void shadow_free_pages(struct device *dev, size_t size, struct page *page
 static dma_addr_t shadow_map_page(struct device *dev, struct page *page, unsigned long offset,
 				  size_t size, enum dma_data_direction dir, unsigned long attrs)
 {
-	return dma_map_page_attrs(shadow_of(dev), page, offset, size, dir, attrs);
+	return vcma_bounce_map(to_client(dev), page, offset, size, dir, attrs);
 }
 
 static void shadow_unmap_page(struct device *dev, dma_addr_t addr, size_t size,
 			      enum dma_data_direction dir, unsigned long attrs)
 {
-	dma_unmap_page_attrs(shadow_of(dev), addr, size, dir, attrs);
+	struct vcma_client *c = to_client(dev);
+
+	if (!vcma_bounce_unmap(c, addr, dir, attrs))
+		dma_unmap_page_attrs(vcma_shadow(c), addr, size, dir, attrs);
 }
 
 static int shadow_map_sg(struct device *dev, struct scatterlist *sg, int nents,
 			 enum dma_data_direction dir, unsigned long attrs)
 {
-	/* Unlike dma_map_sg_attrs() the one for tables says why it fails. */
-	struct sg_table table = { .sgl = sg, .nents = nents, .orig_nents = nents };
-	int err = dma_map_sgtable(shadow_of(dev), &table, dir, attrs);
-
-	return err ? err : table.nents;
+	return vcma_bounce_map_sg(to_client(dev), sg, nents, dir, attrs);
 }
 
 static void shadow_unmap_sg(struct device *dev, struct scatterlist *sg, int nents,
 			    enum dma_data_direction dir, unsigned long attrs)
 {
-	dma_unmap_sg_attrs(shadow_of(dev), sg, nents, dir, attrs);
+	vcma_bounce_unmap_sg(to_client(dev), sg, nents, dir, attrs);
 }
 
 static dma_addr_t shadow_map_resource(struct device *dev, phys_addr_t phys, size_t size,
 				      enum dma_data_direction dir, unsigned long attrs)
 {
-	return dma_map_resource(shadow_of(dev), phys, size, dir, attrs);
+	struct vcma_client *c = to_client(dev);
+
+	if (!vcma_bounce_resource_ok(c, phys, size))
+		return DMA_MAPPING_ERROR;
+	return dma_map_resource(vcma_shadow(c), phys, size, dir, attrs);
 }
 
 static void shadow_unmap_resource(struct device *dev, dma_addr_t addr, size_t size,
@@ -210,31 +226,47 @@ static void shadow_unmap_resource(struct device *dev, dma_addr_t addr, size_t si
 static void shadow_sync_single_for_cpu(struct device *dev, dma_addr_t addr, size_t size,
 				       enum dma_data_direction dir)
 {
-	dma_sync_single_for_cpu(shadow_of(dev), addr, size, dir);
+	struct vcma_client *c = to_client(dev);
+
+	if (!vcma_bounce_sync(c, addr, size, dir, false))
+		dma_sync_single_for_cpu(vcma_shadow(c), addr, size, dir);
 }
 
 static void shadow_sync_single_for_device(struct device *dev, dma_addr_t addr, size_t size,
 					  enum dma_data_direction dir)
 {
-	dma_sync_single_for_device(shadow_of(dev), addr, size, dir);
+	struct vcma_client *c = to_client(dev);
+
+	if (!vcma_bounce_sync(c, addr, size, dir, true))
+		dma_sync_single_for_device(vcma_shadow(c), addr, size, dir);
 }
 
-static void shadow_sync_sg_for_cpu(struct device *dev, struct scatterlist *sg, int nents,
+static void shadow_sync_sg_for_cpu(struct device *dev, struct scatterlist *sgl, int nents,
 				   enum dma_data_direction dir)
 {
-	dma_sync_sg_for_cpu(shadow_of(dev), sg, nents, dir);
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i)
+		shadow_sync_single_for_cpu(dev, sg_dma_address(sg), sg->length, dir);
 }
 
-static void shadow_sync_sg_for_device(struct device *dev, struct scatterlist *sg, int nents,
+static void shadow_sync_sg_for_device(struct device *dev, struct scatterlist *sgl, int nents,
 				      enum dma_data_direction dir)
 {
-	dma_sync_sg_for_device(shadow_of(dev), sg, nents, dir);
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i)
+		shadow_sync_single_for_device(dev, sg_dma_address(sg), sg->length, dir);
 }
 
 /* The kernel's own check is not for modules; setting a mask makes it. */
 static int shadow_dma_supported(struct device *dev, u64 mask)
 {
-	return !dma_set_coherent_mask(shadow_of(dev), mask);
+	struct vcma_client *c = to_client(dev);
+
+	return vcma_bounce_mask(c, mask, !dma_set_coherent_mask(vcma_shadow(c), mask));
 }
 
 static u64 shadow_get_required_mask(struct device *dev)
@@ -244,7 +276,7 @@ static u64 shadow_get_required_mask(struct device *dev)
 
 static size_t shadow_max_mapping_size(struct device *dev)
 {
-	return dma_max_mapping_size(shadow_of(dev));
+	return vcma_bounce_max(to_client(dev));
 }
 
 /* No opt_mapping_size and get_merge_boundary: without ops there are none. */
@@ -266,6 +298,46 @@ static const struct dma_map_ops shadow_ops = {
 	.max_mapping_size = shadow_max_mapping_size,
 };
 
+/* --- and this for clients that may have no memory at all --- */
+
+static void *barred_alloc(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp,
+			  unsigned long attrs)
+{
+	return NULL;
+}
+
+static dma_addr_t barred_map_page(struct device *dev, struct page *page, unsigned long offset,
+				  size_t size, enum dma_data_direction dir, unsigned long attrs)
+{
+	return DMA_MAPPING_ERROR;
+}
+
+static int barred_map_sg(struct device *dev, struct scatterlist *sg, int nents,
+			 enum dma_data_direction dir, unsigned long attrs)
+{
+	return -EIO;
+}
+
+static dma_addr_t barred_map_resource(struct device *dev, phys_addr_t phys, size_t size,
+				      enum dma_data_direction dir, unsigned long attrs)
+{
+	return DMA_MAPPING_ERROR;
+}
+
+/* A driver that asks learns it early. */
+static int barred_dma_supported(struct device *dev, u64 mask)
+{
+	return 0;
+}
+
+static const struct dma_map_ops barred_ops = {
+	.alloc = barred_alloc,
+	.map_page = barred_map_page,
+	.map_sg = barred_map_sg,
+	.map_resource = barred_map_resource,
+	.dma_supported = barred_dma_supported,
+};
+
 static void shadow_release(struct device *shadow)
 {
 	kfree(shadow);
@@ -281,6 +353,11 @@ static int shadow_new(struct vcma_client *c)
 	device_initialize(shadow);
 	shadow->release = shadow_release;
 	set_dev_node(shadow, dev_to_node(c->dev));
+#if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+	shadow->dma_coherent = c->dev->dma_coherent;
+#endif
 	err = dev_set_name(shadow, "vcma-shadow-%s", dev_name(c->dev));
 	if (err) {
 		put_device(shadow);
@@ -302,6 +379,10 @@ int vcma_ops_init(struct vcma_client *c)
 
 	c->own_ops = c->dev->dma_ops;
 	c->prev = get_dma_ops(c->dev);
+	if (c->barred) {
+		c->ops = barred_ops;
+		return 0;
+	}
 	if (c->prev) {
 		c->ops = *c->prev;
 	} else {

@@ -71,6 +71,21 @@ void vcma_call_range(struct vcma_call *call, unsigned int i, struct vcma_lease *
 	call->lease[i] = lease;
 }
 
+/**
+ * vcma_call_window() - say that a range of a call is a whole window
+ * @call: the call
+ * @i: number of the range
+ * @win: the window
+ */
+void vcma_call_window(struct vcma_call *call, unsigned int i, const struct vcma_window *win)
+{
+	struct virtio_cma_range *range = &call->req->range[i];
+
+	range->window = cpu_to_le32(win->id);
+	range->offset = 0;
+	range->size = cpu_to_le64(win->length);
+}
+
 static void call_release(struct kref *ref)
 {
 	struct vcma_call *call = container_of(ref, struct vcma_call, ref);

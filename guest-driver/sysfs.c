@@ -9,17 +9,28 @@
  *		fallbacks failures	by the kernel's allocator; not at all
  *		plugs			leases got since then
  *		reclaimed_bytes		given back, for whatever reason
- *		last_refusal		"67108864 over limit", or "none"
+ *		last_refusal		size and reason of the latest allocation that got nothing:
+ *					"67108864 over limit"; or "none"
  *		clients			a line for each, with its own counters
  *		release_idle		write 1: give all idle leases back now
- *		window1/ ...		base length zone leases lease_bytes range_bytes
+ *		window1/ ...
+ *			base length	in guest-physical addresses
+ *			zone		what the kernel calls addresses there
+ *			bank
+ *			fixed		1: at an address that the machine has left out of its RAM
+ *			state		"usable", or why not: "System RAM: left alone"
+ *			leases lease_bytes range_bytes
+ *			free_bytes	in no range
+ *			reserve		what a client that reaches everything leaves free
+ *			allocs		served from here
+ *			reserve_refused	not served from here, because of a reserve
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kstrtox.h>
 #include <linux/sysfs.h>
 
-#include "virtio_cma.h"
+#include "vcma_client.h"
 
 static struct vcma_dev *to_vcma(struct device *dev)
 {
@@ -92,16 +103,14 @@ static ssize_t last_refusal_show(struct device *dev, struct device_attribute *at
 {
 	struct vcma_dev *vcma = to_vcma(dev);
 	unsigned long flags;
-	u16 status;
+	const char *why;
 	u64 size;
 
 	spin_lock_irqsave(&vcma->lock, flags);
-	status = vcma->refused_status;
+	why = vcma->refused_why;
 	size = vcma->refused_size;
 	spin_unlock_irqrestore(&vcma->lock, flags);
-	if (status == VIRTIO_CMA_S_OK)
-		return sysfs_emit(buf, "none\n");
-	return sysfs_emit(buf, "%llu %s\n", size, vcma_status_str(status));
+	return why ? sysfs_emit(buf, "%llu %s\n", size, why) : sysfs_emit(buf, "none\n");
 }
 static DEVICE_ATTR_RO(last_refusal);
 
@@ -123,7 +132,7 @@ static ssize_t release_idle_store(struct device *dev, struct device_attribute *a
 	if (err)
 		return err;
 	if (yes) {
-		bytes = vcma_lease_release_idle(vcma, VCMA_UNPLUG_MS);
+		bytes = vcma_lease_release_idle(vcma, VCMA_ALL_BANKS, VCMA_UNPLUG_MS);
 		pr_debug("%llu MiB given back by hand\n", bytes >> 20);
 	}
 	return count;
@@ -179,30 +188,62 @@ static ssize_t window_zone_show(struct device *dev, struct device_attribute *att
 	return sysfs_emit(buf, "%s\n", vcma_window_zone(to_window(attr)));
 }
 
-static ssize_t window_leases_show(struct device *dev, struct device_attribute *attr, char *buf)
+static ssize_t window_bank_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", READ_ONCE(to_window(attr)->nr_leases));
+	return sysfs_emit(buf, "%u\n", to_window(attr)->bank);
 }
 
-static ssize_t window_lease_bytes_show(struct device *dev, struct device_attribute *attr,
-				       char *buf)
+static ssize_t window_fixed_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%llu\n", READ_ONCE(to_window(attr)->lease_bytes));
+	return sysfs_emit(buf, "%d\n", to_window(attr)->fixed);
 }
 
-static ssize_t window_range_bytes_show(struct device *dev, struct device_attribute *attr,
-				       char *buf)
+static ssize_t window_state_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%llu\n", READ_ONCE(to_window(attr)->range_bytes));
+	return sysfs_emit(buf, "%s\n", vcma_window_state_str(to_window(attr)));
 }
+
+static ssize_t window_reserve_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", vcma_window_reserve(to_window(attr)));
+}
+
+/* What changes all the time. */
+#define WINDOW_ATTR(name, value)						\
+static ssize_t window_##name##_show(struct device *dev,			\
+				    struct device_attribute *attr, char *buf)	\
+{										\
+	const struct vcma_window *win = to_window(attr);			\
+	unsigned long flags;							\
+	u64 now;								\
+										\
+	spin_lock_irqsave(&win->vcma->lock, flags);				\
+	now = (value);								\
+	spin_unlock_irqrestore(&win->vcma->lock, flags);			\
+	return sysfs_emit(buf, "%llu\n", now);					\
+}
+
+WINDOW_ATTR(leases, win->nr_leases)
+WINDOW_ATTR(lease_bytes, win->lease_bytes)
+WINDOW_ATTR(range_bytes, win->range_bytes)
+WINDOW_ATTR(free_bytes, win->length - win->range_bytes)
+WINDOW_ATTR(allocs, win->allocs)
+WINDOW_ATTR(reserve_refused, win->reserve_refused)
 
 static const struct device_attribute window_attrs[VCMA_WINDOW_ATTRS] = {
 	__ATTR(base, 0444, window_base_show, NULL),
 	__ATTR(length, 0444, window_length_show, NULL),
 	__ATTR(zone, 0444, window_zone_show, NULL),
+	__ATTR(bank, 0444, window_bank_show, NULL),
+	__ATTR(fixed, 0444, window_fixed_show, NULL),
+	__ATTR(state, 0444, window_state_show, NULL),
 	__ATTR(leases, 0444, window_leases_show, NULL),
 	__ATTR(lease_bytes, 0444, window_lease_bytes_show, NULL),
 	__ATTR(range_bytes, 0444, window_range_bytes_show, NULL),
+	__ATTR(free_bytes, 0444, window_free_bytes_show, NULL),
+	__ATTR(reserve, 0444, window_reserve_show, NULL),
+	__ATTR(allocs, 0444, window_allocs_show, NULL),
+	__ATTR(reserve_refused, 0444, window_reserve_refused_show, NULL),
 };
 
 /**

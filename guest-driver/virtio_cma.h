@@ -6,13 +6,14 @@
  *
  * A client is a PCI device whose coherent DMA memory comes from vcma.  Its
  * dma_map_ops are ours from before its driver probes until it is unbound
- * (attach.c, ops.c).  An allocation becomes a range: whole pages inside a
- * lease (alloc.c).  A lease is memory that the host has put in a window, and
- * a window is a part of a BAR of the virtio-cma device (lease.c, window.c).
- * Leases come by PLUG and go by UNPLUG requests (req.c).  An idle lease, one
- * without a range, stays warm until the host asks for it (event.c), until the
- * administrator gives it back (sysfs.c), or until it stands in the way of a
- * larger one.
+ * (match.c, attach.c, ops.c; vcma_client.h has its structs).  An allocation
+ * becomes a range: whole pages inside a lease (alloc.c), in one of the windows
+ * that will do for it (choose.c).  A lease is memory that the host has put in
+ * a window, and a window is a part of a BAR of the virtio-cma device, or lies
+ * at a fixed address (lease.c, map.c, window.c, fixed.c).  Leases come by PLUG and go by UNPLUG requests (req.c).  An idle
+ * lease, one without a range, stays warm until the host asks for it (event.c),
+ * until the administrator gives it back (sysfs.c), or until it stands in the
+ * way of a larger one.
  *
  * Contexts: alloc may be called in atomic context, and is then served from
  * warm leases only.  free may be called in any context but NMI.  Requests are
@@ -25,8 +26,8 @@
  * a range, and holds a reference of the module.
  *
  * Lock order: device_lock(client) -> vcma_clients_lock -> (client->lock |
- * vcma->lock); vcma->plug_mutex -> (vcma->lock | vcma->req_lock).  No spinlock
- * is taken under another one.
+ * vcma->lock); (vcma->plug_mutex | vcma->map_mutex) -> (vcma->lock |
+ * vcma->req_lock).  No spinlock is taken under another one.
  */
 #ifndef VIRTIO_CMA_H
 #define VIRTIO_CMA_H
@@ -36,6 +37,7 @@
 #include <linux/dma-map-ops.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/rbtree.h>
@@ -54,6 +56,16 @@ struct vcma_window;
 #define VCMA_ANSWER_MARGIN_MS	2000
 /* For requests that wait for no memory: UNPLUG at unload, suspend, by hand. */
 #define VCMA_UNPLUG_MS		5000
+
+/* Instead of the number of a bank. */
+#define VCMA_ALL_BANKS		(-1)
+
+/* A 32-bit kernel has no room to map whole windows: each lease is mapped when need be. */
+#ifdef CONFIG_64BIT
+#define VCMA_MAP_LEASES 0
+#else
+#define VCMA_MAP_LEASES 1
+#endif
 
 /**
  * enum vcma_lease_state - what a lease is good for
@@ -83,6 +95,10 @@ enum vcma_lease_state {
  * @size: a power of two
  * @state: see there; only lease_set_state() changes it
  * @nr_ranges: ranges in it
+ * @nr_mapped: those of them that need the mapping
+ * @vaddr: its mapping; NULL if there is none (map.c).  Stays while @nr_mapped is
+ *	not 0.
+ * @unmap: in the list of leases to be unmapped and freed
  * @free_pages: pages in no range
  * @used: a bit a page: in a range
  * @dirty: a bit a page: was in a range before, so may not be zero
@@ -94,13 +110,16 @@ struct vcma_lease {
 	u64 size;
 	enum vcma_lease_state state;
 	unsigned int nr_ranges;
+	unsigned int nr_mapped;
+	void *vaddr;
+	struct llist_node unmap;
 	unsigned long free_pages;
 	unsigned long *used;
 	unsigned long *dirty;
 };
 
 /* A window's sysfs directory. */
-#define VCMA_WINDOW_ATTRS 6
+#define VCMA_WINDOW_ATTRS 13
 
 struct vcma_window_attr {
 	struct device_attribute attr;
@@ -108,20 +127,46 @@ struct vcma_window_attr {
 };
 
 /**
- * struct vcma_window - a part of a BAR where leases appear
+ * enum vcma_window_state - what a window is good for
+ * @VCMA_WINDOW_USABLE: leases may be had there
+ * @VCMA_WINDOW_SYSTEM_RAM: fixed, and this kernel uses it as memory
+ * @VCMA_WINDOW_TAKEN: fixed, and something else has claimed it
+ * @VCMA_WINDOW_UNCONFIRMED: fixed, and the device has not said OK to CONFIRM
+ * @VCMA_NR_WINDOW_STATES: how many
+ */
+enum vcma_window_state {
+	VCMA_WINDOW_USABLE,
+	VCMA_WINDOW_SYSTEM_RAM,
+	VCMA_WINDOW_TAKEN,
+	VCMA_WINDOW_UNCONFIRMED,
+	VCMA_NR_WINDOW_STATES
+};
+
+/**
+ * struct vcma_window - a range of guest-physical addresses where leases appear
  * @vcma: its device
  * @id: what requests call it
  * @zone: what the device calls its zone; says nothing about where it is
- * @bar: number of the BAR
+ * @bank: of memory behind it; 0: none in particular
+ * @fixed: it is in no BAR, but at an address that the machine has left out
+ * @bar: number of the BAR, if it is in one
+ * @res: the claim on a fixed window, in /proc/iomem; or NULL
+ * @state: only in use if VCMA_WINDOW_USABLE; changes only while it has no leases
+ *	and the device is not ready
  * @base: guest-physical address; decides who can use it
  * @length: bytes
- * @vaddr: all of it, mapped once
+ * @vaddr: all of it, mapped once; NULL if leases are mapped one by one
  * @leases: its leases by offset
  * @rotor: where to look for room first: after the latest lease, so that an
  *	offset whose lease was just given up is not asked for at once
  * @nr_leases: leases in @leases
  * @lease_bytes: their size
  * @range_bytes: size of the ranges in them
+ * @allocs: allocations that it has served
+ * @reserve_refused: allocations that went elsewhere, or failed, because of what
+ *	they have to leave free in it (I6)
+ * @backoff: a refusal for its bank is fresh: no new leases for small requests
+ * @backoff_until: in jiffies
  * @attrs: sysfs
  * @attr_list: sysfs
  * @group: sysfs
@@ -131,7 +176,11 @@ struct vcma_window {
 	struct vcma_dev *vcma;
 	u32 id;
 	u16 zone;
+	u16 bank;
+	bool fixed;
 	unsigned int bar;
+	struct resource *res;
+	enum vcma_window_state state;
 	phys_addr_t base;
 	u64 length;
 	void *vaddr;
@@ -142,11 +191,27 @@ struct vcma_window {
 	unsigned int nr_leases;
 	u64 lease_bytes;
 	u64 range_bytes;
+	u64 allocs;
+	u64 reserve_refused;
+	bool backoff;
+	unsigned long backoff_until;
 
 	struct vcma_window_attr attrs[VCMA_WINDOW_ATTRS];
 	struct attribute *attr_list[VCMA_WINDOW_ATTRS + 1];
 	struct attribute_group group;
 	char group_name[16];
+};
+
+/**
+ * enum vcma_mapping - what an allocation needs of the CPU's mapping
+ * @VCMA_MAP_NONE: nothing
+ * @VCMA_MAP_LATER: the lease shall be mapped, and the caller can do that
+ * @VCMA_MAP_NOW: the lease must be mapped already
+ */
+enum vcma_mapping {
+	VCMA_MAP_NONE,
+	VCMA_MAP_LATER,
+	VCMA_MAP_NOW,
 };
 
 /**
@@ -156,24 +221,66 @@ struct vcma_window {
  * @pages: the same
  * @align: dma_alloc_coherent()'s promise: the smallest power of two pages that
  *	is not less than the size
+ * @mapping: what it needs of the CPU's mapping
+ * @map_max: with VCMA_MAP_LATER: the largest lease for which there may be address
+ *	space
  */
 struct vcma_want {
 	struct vcma_reach reach;
 	u64 bytes;
 	unsigned long pages;
 	u64 align;
+	enum vcma_mapping mapping;
+	u64 map_max;
 };
 
 /**
- * struct vcma_choice - the windows that a client can use
+ * struct vcma_option - a window that may serve an allocation
+ * @win: the window
+ * @span: the window as the client sees it
+ * @reserve: bytes that the allocation has to leave free in it (I6)
+ * @refused: the reserve stood in the way
+ */
+struct vcma_option {
+	struct vcma_window *win;
+	struct vcma_span span;
+	u64 reserve;
+	bool refused;
+};
+
+/**
+ * struct vcma_choice - the windows that may serve an allocation
  * @nr: how many
- * @win: those, the highest first
- * @span: each as the client sees it
+ * @opt: those, in the order in which they are tried
  */
 struct vcma_choice {
 	unsigned int nr;
-	struct vcma_window *win[VIRTIO_CMA_WINDOWS_MAX];
-	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
+	struct vcma_option opt[VIRTIO_CMA_WINDOWS_MAX];
+};
+
+/**
+ * enum vcma_reason - why an allocation got nothing from vcma
+ * @VCMA_SERVED: it got something
+ * @VCMA_NO_WINDOW: the client reaches no window of its bank
+ * @VCMA_TOO_LARGE: no window, or no lease, can have that size where the client
+ *	needs it
+ * @VCMA_RESERVED: what is left of the windows is for those who can go nowhere else
+ * @VCMA_FULL: the windows have no place
+ * @VCMA_NOT_WARM: the caller cannot wait for a lease, and those there have no room
+ * @VCMA_HOST: the host said no, or nothing
+ * @VCMA_UNMAPPED: no address space to map the lease
+ * @VCMA_NR_REASONS: how many
+ */
+enum vcma_reason {
+	VCMA_SERVED,
+	VCMA_NO_WINDOW,
+	VCMA_TOO_LARGE,
+	VCMA_RESERVED,
+	VCMA_FULL,
+	VCMA_NOT_WARM,
+	VCMA_HOST,
+	VCMA_UNMAPPED,
+	VCMA_NR_REASONS
 };
 
 /**
@@ -198,10 +305,8 @@ struct vcma_choice {
  * @nr_ranges: ranges in all leases
  * @plugs: leases that the host has given
  * @reclaimed_bytes: what it has got back
- * @refused_size: of the latest allocation that it had no lease for
- * @refused_status: and why; VIRTIO_CMA_S_OK: there was none
- * @backoff: a refusal is fresh: no new leases for small requests
- * @backoff_until: in jiffies
+ * @refused_size: of the latest allocation that got nothing
+ * @refused_why: and the reason, a constant; NULL: there was none
  * @allocs: of all clients, served
  * @fallbacks: of all clients, served by the kernel's own allocator
  * @failures: of all clients, not served at all
@@ -211,6 +316,8 @@ struct vcma_choice {
  * @plug_mutex: held while a lease is asked for, so that many callers who find
  *	no room do not ask for one each.  Not to be taken by event work, which
  *	makes the room that the holder may be waiting for.
+ * @map_mutex: held while a lease is mapped, or unmapped for want of address space;
+ *	not together with @plug_mutex
  * @req_lock: protects the request queue and @stopped.  Taken in the queue's
  *	interrupt.
  * @req_vq: request queue
@@ -240,9 +347,7 @@ struct vcma_dev {
 	u64 plugs;
 	u64 reclaimed_bytes;
 	u64 refused_size;
-	u16 refused_status;
-	bool backoff;
-	unsigned long backoff_until;
+	const char *refused_why;
 	struct work_struct refill_work;
 	struct vcma_want refill_want;
 	struct vcma_choice refill_choice;
@@ -252,6 +357,7 @@ struct vcma_dev {
 	atomic64_t failures;
 
 	struct mutex plug_mutex;	/* while a lease is asked for */
+	struct mutex map_mutex;		/* while a lease is mapped */
 
 	spinlock_t req_lock;		/* of the request queue */
 	struct virtqueue *req_vq;
@@ -264,76 +370,17 @@ struct vcma_dev {
 };
 
 /**
- * struct vcma_client - a device whose coherent memory comes from vcma
- * @node: in the list of clients, attach.c
- * @dev: the device; holds a reference
- * @own_ops: dev->dma_ops as it was, to be put back
- * @prev: ops that the device had, its own or its architecture's; or NULL
- * @ops: ours, one set a client: where @prev has no function there is none
- * @shadow: for clients without @prev: a device that never was registered, with
- *	the client's masks and no ops, so that the kernel maps directly for it
- * @shadow_mask: the shadow's streaming mask
- * @leaving: its driver is gone; detach it when its last range is freed
- * @swept: generation of the sweep that has looked at it
- * @lock: protects @ranges and the counters below it.  Taken in any context;
- *	nobody holding it may wait or take another lock.
- * @ranges: by address
- * @nr_ranges: how many
- * @range_bytes: and how large
- * @allocs: allocations served
- * @fallbacks: served by the kernel's own allocator
- * @failures: not served at all
- */
-struct vcma_client {
-	struct list_head node;
-	struct device *dev;
-	const struct dma_map_ops *own_ops;
-	const struct dma_map_ops *prev;
-	struct dma_map_ops ops;		/* not const: a set for each client */
-	struct device *shadow;
-	u64 shadow_mask;
-	bool leaving;
-	unsigned int swept;
-
-	spinlock_t lock;		/* of the ranges */
-	struct rb_root ranges;
-	unsigned int nr_ranges;
-	u64 range_bytes;
-	u64 allocs;
-	u64 fallbacks;
-	u64 failures;
-};
-
-/**
- * struct vcma_range - what a client has allocated
- * @node: in client->ranges
- * @lease: where it is; not freed while the range exists
- * @first: its first page in the lease
- * @pages: how many
- * @vaddr: for the CPU
- * @phys: guest-physical address
- * @dma: for the device
- */
-struct vcma_range {
-	struct rb_node node;
-	struct vcma_lease *lease;
-	unsigned long first;
-	unsigned long pages;
-	void *vaddr;
-	phys_addr_t phys;
-	dma_addr_t dma;
-};
-
-/**
  * struct vcma_place - where a range was taken
  * @lease: the lease
  * @first: first page
+ * @mapped: the range needs the lease's mapping
  * @zero_from: first page that may not be zero
  * @zero_end: and the end of those; equal: all is zero
  */
 struct vcma_place {
 	struct vcma_lease *lease;
 	unsigned long first;
+	bool mapped;
 	unsigned long zero_from;
 	unsigned long zero_end;
 };
@@ -377,6 +424,7 @@ void vcma_put(struct vcma_dev *vcma);
 /* req.c */
 struct vcma_call *vcma_call_new(struct vcma_dev *vcma, u16 type, unsigned int nr);
 void vcma_call_range(struct vcma_call *call, unsigned int i, struct vcma_lease *lease);
+void vcma_call_window(struct vcma_call *call, unsigned int i, const struct vcma_window *win);
 int vcma_call_start(struct vcma_call *call);
 int vcma_call_wait(struct vcma_call *call, unsigned int ms);
 u16 vcma_call_status(const struct vcma_call *call, unsigned int i);
@@ -399,35 +447,39 @@ void vcma_windows_fini(struct vcma_dev *vcma);
 struct vcma_window *vcma_window_find(struct vcma_dev *vcma, u32 id);
 const char *vcma_window_zone(const struct vcma_window *win);
 
+/* fixed.c */
+bool vcma_fixed_claim(struct vcma_window *win);
+void vcma_fixed_unclaim(struct vcma_window *win);
+int vcma_fixed_start(struct vcma_dev *vcma);
+const char *vcma_window_state_str(const struct vcma_window *win);
+
+/* choose.c; more in vcma_client.h */
+u64 vcma_window_reserve(const struct vcma_window *win);
+const char *vcma_reason_str(enum vcma_reason reason);
+
 /* lease.c */
-int vcma_lease_plug(struct vcma_window *win, const struct vcma_span *span,
-		    const struct vcma_want *want, u64 size, unsigned long until,
-		    struct vcma_place *ret);
-bool vcma_lease_warm(struct vcma_window *win, const struct vcma_span *span,
-		     const struct vcma_want *want, struct vcma_place *ret);
-void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages);
+int vcma_lease_plug(struct vcma_option *opt, const struct vcma_want *want, u64 size,
+		    unsigned long until, struct vcma_place *ret);
+bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
+		     struct vcma_place *ret);
+void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages,
+		     bool mapped);
 unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_range *range,
 				unsigned int nr, unsigned int ms);
-u64 vcma_lease_release_idle(struct vcma_dev *vcma, unsigned int ms);
+u64 vcma_lease_release_idle(struct vcma_dev *vcma, int bank, unsigned int ms);
 void vcma_lease_forget_all(struct vcma_window *win);
+void vcma_lease_free(struct vcma_lease *lease);
 
-/* alloc.c */
+/* map.c */
+bool vcma_map_lease(struct vcma_lease *lease);
+void vcma_map_zero(struct vcma_lease *lease, bool mapped, unsigned long first,
+		   unsigned long end);
+bool vcma_map_drop(struct vcma_lease *lease);
+void vcma_map_fini(void);
+
+/* alloc.c; more in vcma_client.h */
+void vcma_backoff_clear(struct vcma_dev *vcma);
 void vcma_refill_work(struct work_struct *work);
-struct vcma_range *vcma_range_alloc(struct vcma_client *c, size_t size, gfp_t gfp);
-struct vcma_range *vcma_range_find(struct vcma_client *c, const void *vaddr);
-bool vcma_range_free(struct vcma_client *c, const void *vaddr);
-
-/* ops.c */
-int vcma_ops_init(struct vcma_client *c);
-void vcma_ops_fini(struct vcma_client *c);
-struct device *vcma_shadow(struct vcma_client *c);
-
-/* attach.c */
-int vcma_clients_parse(void);
-int vcma_attach_init(void);
-void vcma_attach_fini(void);
-void vcma_client_idle(void);
-ssize_t vcma_clients_show(char *buf);
 
 /* sysfs.c */
 extern const struct attribute_group *vcma_groups[];

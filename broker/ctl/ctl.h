@@ -41,6 +41,7 @@ int cmd_vms(struct ctl *ctl, int argc, char **argv);
 int cmd_leases(struct ctl *ctl, int argc, char **argv);
 int cmd_reclaim(struct ctl *ctl, int argc, char **argv);
 int cmd_wait_idle(struct ctl *ctl, int argc, char **argv);
+int cmd_zones(struct ctl *ctl, int argc, char **argv);
 
 /* --- command lines (options.c) --- */
 

@@ -17,6 +17,7 @@ static const struct ctl_command commands[] = {
 	{ "leases", cmd_leases, "which pages are whose" },
 	{ "reclaim", cmd_reclaim, "ask VMs to give idle memory back" },
 	{ "wait-idle", cmd_wait_idle, "wait until nothing is in motion" },
+	{ "zones", cmd_zones, "a platform's zones, who reaches them, and windows for its devices" },
 };
 
 static char *command_list(void)

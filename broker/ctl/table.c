@@ -83,8 +83,11 @@ char *table_to_string(const struct table *t)
 			g_string_append_printf(s, "%-*s", (int)width[c], cell(t, i));
 		else
 			g_string_append(s, cell(t, i));
-		if (c + 1 == t->columns)
-			g_string_append_c(s, '\n');
+		if (c + 1 < t->columns)
+			continue;
+		while (s->len && s->str[s->len - 1] == ' ')
+			g_string_truncate(s, s->len - 1);
+		g_string_append_c(s, '\n');
 	}
 	g_free(width);
 	return g_string_free(s, FALSE);

@@ -45,3 +45,13 @@ test-record-libs = $(GLIB_LIBS)
 test-backing-objs := tests/unit/test-backing.o broker/backing.o broker/backing_hugetlb.o \
 	broker/backing_memfd.o
 test-backing-libs = $(GLIB_LIBS)
+
+# --- vcmactl zones ---
+unit_tests += test-zones-tree test-zones-advice test-zones-fuzz
+zones-test-objs = $(ctl-zones-objs) broker/ctl/format.o broker/size.o protocol/wire_text.o
+test-zones-tree-objs = tests/unit/test-zones-tree.o $(zones-test-objs)
+test-zones-tree-libs = $(GLIB_LIBS) $(FDT_LIBS)
+test-zones-advice-objs = tests/unit/test-zones-advice.o $(zones-test-objs)
+test-zones-advice-libs = $(GLIB_LIBS) $(FDT_LIBS)
+test-zones-fuzz-objs = tests/unit/test-zones-fuzz.o $(zones-test-objs)
+test-zones-fuzz-libs = $(GLIB_LIBS) $(FDT_LIBS)
