@@ -210,6 +210,7 @@ run_asan = --group asan --timeout 300 --exclusive --env '$(asan_env)' $(no_cmock
 run_install = --group install --timeout 120 scripts/check-install
 qtest_names = $(patsubst tests/qtest/%.c,%,$(sort $(wildcard tests/qtest/*-test.c)))
 qtest_env = QTEST_QEMU_BINARY=$(VCMA_BUILD)/qemu-system-x86_64 \
+	VCMA_TEST_QEMU=$(VCMA_BUILD)/qtest/qemu-test-system-x86_64 \
 	VCMA_VCMAD=$(VCMA_BUILD)/vcmad VCMA_VCMACTL=$(VCMA_BUILD)/vcmactl
 run_qtest = --group qtest --timeout 300 --env '$(qtest_env)' \
 	$(foreach t,$(qtest_names),'$(O)/qtest/$(t) --tap -k')

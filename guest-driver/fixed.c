@@ -61,7 +61,7 @@ bool vcma_fixed_claim(struct vcma_window *win)
 	if (region_intersects(win->base, win->length, IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT) {
 		win->state = VCMA_WINDOW_SYSTEM_RAM;
-		pr_warn("window %u: %pa-%pa is System RAM of this kernel, so it is left alone: firmware has ignored the reservation; start the VM with SeaBIOS or -kernel, or give the window another place (dma=SIZE@ADDR)\n",
+		pr_warn("window %u: %pa-%pa is System RAM of this kernel, so it is left alone: firmware has ignored the reservation; start the VM with SeaBIOS, or reserve it on the kernel's command line (on x86: memmap=SIZE$ADDR), or give the window another place (dma=SIZE@ADDR)\n",
 			win->id, &win->base, &end);
 		return false;
 	}

@@ -255,6 +255,18 @@ VCMA_AT(struct virtio_cma_resp, reserved, 2);
 VCMA_AT(struct virtio_cma_resp, num_done, 4);
 VCMA_AT(struct virtio_cma_resp, result, 8);
 
+VCMA_SIZE(struct virtio_cma_client, 16);
+VCMA_AT(struct virtio_cma_client, segment, 0);
+VCMA_AT(struct virtio_cma_client, bus, 2);
+VCMA_AT(struct virtio_cma_client, devfn, 3);
+VCMA_AT(struct virtio_cma_client, bank, 4);
+VCMA_AT(struct virtio_cma_client, forbidden, 8);
+
+VCMA_SIZE(struct virtio_cma_clients, 8);
+VCMA_AT(struct virtio_cma_clients, generation, 0);
+VCMA_AT(struct virtio_cma_clients, next, 4);
+VCMA_AT(struct virtio_cma_clients, client, 8);
+
 VCMA_SIZE(struct virtio_cma_event, 1552);
 VCMA_AT(struct virtio_cma_event, type, 0);
 VCMA_AT(struct virtio_cma_event, reserved, 2);

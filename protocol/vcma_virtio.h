@@ -12,8 +12,8 @@
  *
  * Queue 0 (requests): each buffer has a device-readable part, struct
  * virtio_cma_req with its ranges, and a device-writable part, struct
- * virtio_cma_resp with as many range results.  Requests are answered when
- * they are done, in any order.
+ * virtio_cma_resp with as many range results (CLIENTS: with clients).  Requests
+ * are answered when they are done, in any order.
  * Queue 1 (events): the driver posts device-writable buffers of at least
  * sizeof(struct virtio_cma_event).
  *
@@ -27,10 +27,10 @@
 
 #define VIRTIO_ID_CMA		63	/* PCI device 0x107f; a device property can change it */
 
-/* Feature bits [V-60] to [V-65]. */
+/* Feature bits [V-60] to [V-63], [V-65]. */
 #define VIRTIO_CMA_F_RESUME	0	/* reserved: a new driver instance keeps the leases */
 #define VIRTIO_CMA_F_STATE_TABLE 1	/* reserved: lease state table in device memory */
-#define VIRTIO_CMA_F_CLIENT_TABLE 2	/* reserved: table of client devices */
+#define VIRTIO_CMA_F_CLIENT_TABLE 2	/* table of client devices, and CLIENTS [V-62] */
 #define VIRTIO_CMA_F_FIXED	3	/* fixed windows and CONFIRM */
 #define VIRTIO_CMA_F_BANKS	4	/* windows with a bank other than 0 */
 
@@ -41,6 +41,7 @@
 #define VIRTIO_CMA_WINDOWS_MAX	16
 #define VIRTIO_CMA_RANGES_MAX	64	/* in one request */
 #define VIRTIO_CMA_EVENT_RANGES	64	/* in one event */
+#define VIRTIO_CMA_CLIENTS_MAX	256	/* in the client table */
 
 /*
  * Zones, by what the guest's kernel calls them.  A name only: where a window
@@ -82,6 +83,7 @@ struct virtio_cma_config {
 #define VIRTIO_CMA_REQ_STATE		4	/* changes nothing [V-28] */
 #define VIRTIO_CMA_REQ_CONFIRM		5	/* its one range is a whole fixed window [V-60] */
 #define VIRTIO_CMA_REQ_RECLAIM_DONE	6	/* `id` of a RECLAIM is finished [V-41] */
+#define VIRTIO_CMA_REQ_CLIENTS		7	/* a page of the client table [V-62] [V-68] */
 
 struct virtio_cma_range {
 	__le32 window;		/* id */
@@ -96,7 +98,7 @@ struct virtio_cma_req {
 	__le16 status;		/* RECLAIM_DONE: OK or BUSY; else 0 */
 	__le32 num_ranges;	/* 0 to VIRTIO_CMA_RANGES_MAX */
 	__le32 deadline_ms;	/* PLUG: how long to wait for memory; 0: the device's default */
-	__le32 id;		/* RECLAIM_DONE: of the event; else 0 */
+	__le32 id;		/* RECLAIM_DONE: of the event; CLIENTS: first client; else 0 */
 	struct virtio_cma_range range[];
 };
 
@@ -130,22 +132,41 @@ struct virtio_cma_result {
 struct virtio_cma_resp {
 	__le16 status;		/* OK, or that of the first range that failed */
 	__le16 reserved;	/* 0 */
-	__le32 num_done;	/* ranges with status OK; UNPLUG_ALL: leases taken out */
-	struct virtio_cma_result result[];
+	__le32 num_done;	/* results with OK; UNPLUG_ALL: leases; CLIENTS: clients here */
+	struct virtio_cma_result result[];	/* not of CLIENTS */
 };
 
-/* Events [V-40] to [V-44]. */
+/*
+ * A client: a device of the guest whose DMA memory shall come from windows.
+ * Its guest PCI address is the one that it had when the device answered [V-69].
+ */
+struct virtio_cma_client {
+	__le16 segment;		/* PCI domain */
+	__u8 bus;
+	__u8 devfn;		/* slot << 3 | function */
+	__le32 bank;		/* of the windows that serve it; 0: the VM's main pool */
+	__le64 forbidden;	/* bits that none of its DMA addresses may have; 0: none */
+};
+
+/* What follows virtio_cma_resp if CLIENTS is OK [V-68]. */
+struct virtio_cma_clients {
+	__le32 generation;	/* of the table: another one, and the pages do not fit together */
+	__le32 next;		/* first client of the next page; 0: this is the last one */
+	struct virtio_cma_client client[];	/* `num_done` of them */
+};
+
+/* Events [V-40] to [V-44], [V-64], [V-70]. */
 #define VIRTIO_CMA_EV_RECLAIM		1	/* the host wants these back, first the first */
 #define VIRTIO_CMA_EV_POOL_CHANGED	2	/* a PLUG that failed may work now */
-#define VIRTIO_CMA_EV_LEASE_BAD		3	/* reserved */
-#define VIRTIO_CMA_EV_CLIENTS_CHANGED	4	/* reserved */
+#define VIRTIO_CMA_EV_LEASE_BAD		3	/* devices may not reach its ranges any more */
+#define VIRTIO_CMA_EV_CLIENTS_CHANGED	4	/* the client table is not what was read last */
 
 struct virtio_cma_event {
 	__le16 type;		/* VIRTIO_CMA_EV_* */
 	__le16 reserved;	/* 0 */
 	__le32 id;		/* RECLAIM: for RECLAIM_DONE */
 	__le32 deadline_ms;	/* RECLAIM: from now */
-	__le32 num_ranges;	/* RECLAIM: 1 to VIRTIO_CMA_EVENT_RANGES */
+	__le32 num_ranges;	/* RECLAIM, LEASE_BAD: 1 to VIRTIO_CMA_EVENT_RANGES; else 0 */
 	struct virtio_cma_range range[VIRTIO_CMA_EVENT_RANGES];
 };
 

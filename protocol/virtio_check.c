@@ -10,6 +10,22 @@ size_t vcma_resp_size(uint32_t num_ranges)
 		(size_t)num_ranges * sizeof(struct virtio_cma_result);
 }
 
+size_t vcma_clients_size(uint32_t num_clients)
+{
+	return sizeof(struct virtio_cma_resp) + sizeof(struct virtio_cma_clients) +
+		(size_t)num_clients * sizeof(struct virtio_cma_client);
+}
+
+uint32_t vcma_clients_room(size_t out_len)
+{
+	size_t n;
+
+	if (out_len < vcma_clients_size(0))
+		return 0;
+	n = (out_len - vcma_clients_size(0)) / sizeof(struct virtio_cma_client);
+	return n < VIRTIO_CMA_CLIENTS_MAX ? (uint32_t)n : VIRTIO_CMA_CLIENTS_MAX;
+}
+
 /* Feature bit @bit of @features. */
 static bool has(uint64_t features, unsigned int bit)
 {
@@ -36,6 +52,11 @@ unsigned int vcma_req_check(const struct vcma_req_head *req, uint64_t features,
 			return VIRTIO_CMA_S_UNSUPPORTED;
 		most = 1;
 		break;
+	case VIRTIO_CMA_REQ_CLIENTS:
+		if (!has(features, VIRTIO_CMA_F_CLIENT_TABLE))
+			return VIRTIO_CMA_S_UNSUPPORTED;
+		most = 0;
+		break;
 	default:
 		return VIRTIO_CMA_S_INVALID;
 	}
@@ -51,6 +72,9 @@ unsigned int vcma_req_check(const struct vcma_req_head *req, uint64_t features,
 	if (req->type == VIRTIO_CMA_REQ_RECLAIM_DONE) {
 		if (!req->id || (req->status != VIRTIO_CMA_S_OK &&
 				 req->status != VIRTIO_CMA_S_BUSY))
+			return VIRTIO_CMA_S_INVALID;
+	} else if (req->type == VIRTIO_CMA_REQ_CLIENTS) {
+		if (req->status || !vcma_clients_room(out_len))
 			return VIRTIO_CMA_S_INVALID;
 	} else if (req->id || req->status) {
 		return VIRTIO_CMA_S_INVALID;

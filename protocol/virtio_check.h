@@ -25,16 +25,20 @@ struct vcma_req_head {
 
 /*
  * The head of a request, and whether the descriptors hold exactly what it
- * announces: @in_len device-readable bytes, and at least the response in
- * @out_len device-writable ones.  @features are those that were negotiated.  If
- * the status is not OK the response has no results; without room for struct
- * virtio_cma_resp there is none at all.
+ * announces: @in_len device-readable bytes, and at least the response (of
+ * CLIENTS: with one client) in @out_len device-writable ones.  @features are
+ * those that were negotiated.  If the status is not OK the response has no
+ * results; without room for struct virtio_cma_resp there is none at all.
  */
 unsigned int vcma_req_check(const struct vcma_req_head *req, uint64_t features,
 			    size_t in_len, size_t out_len);
 
 /* Bytes of the response to a request with @num_ranges ranges. */
 size_t vcma_resp_size(uint32_t num_ranges);
+/* Bytes of a CLIENTS response with @num_clients clients. */
+size_t vcma_clients_size(uint32_t num_clients);
+/* Clients that fit in a CLIENTS response of @out_len bytes, at most the whole table. */
+uint32_t vcma_clients_room(size_t out_len);
 
 /*
  * Is [@offset, @offset + @size) a whole number of granules inside a window of

@@ -9,15 +9,16 @@
  * is nobody's child: a parent would hold a reference, too.  One reference is
  * the device's own.
  *
- * The order of taking leases out matters.  All regions are disabled in one
- * memory transaction; after its commit KVM, VFIO and vhost have let go, with
- * the regions still in their container.  Then they are removed from it, and
- * the leases are DRAINING.  Whoever holds one finishes its business with the
- * memory still in place.  Only when the device's own reference is the last one
- * (read under the big lock, which every new user of a region needs, and there
- * is no way to a region that is in no container) the memory is replaced by
- * PROT_NONE, and vcmad hears RELEASE.  If the last reference dropped
- * elsewhere, an IOThread would finalize a MemoryRegion, and abort.
+ * The order of taking leases out matters.  VFIO unmaps them first
+ * (vcma-discard.c).  All regions are disabled in one memory transaction; after
+ * its commit KVM, VFIO and vhost have let go, with the regions still in their
+ * container.  Then they are removed from it, and the leases are DRAINING.
+ * Whoever holds one finishes its business with the memory still in place.  Only
+ * when the device's own reference is the last one (read under the big lock,
+ * which every new user of a region needs, and there is no way to a region that
+ * is in no container) the memory is replaced by PROT_NONE, and vcmad hears
+ * RELEASE.  If the last reference dropped elsewhere, an IOThread would finalize
+ * a MemoryRegion, and abort.
  *
  * The granules of a lease are mapped side by side, and their descriptors are
  * closed then: a mapping is all that is needed.
@@ -29,6 +30,8 @@
 #include "vcma-lease.h"
 #include "vcma_virtio.h"
 #include "trace.h"
+
+#define VCMA_COMPLAIN_MS    10000   /* a guest can have it fail all the time */
 
 /* The only one to change the state of a lease. */
 static void vcma_lease_set_state(VcmaLease *lease, VcmaLeaseState state)
@@ -53,6 +56,38 @@ static void vcma_lease_set_state(VcmaLease *lease, VcmaLeaseState state)
     w->bytes[lease->state] += lease->size;
     if (state == VCMA_LEASE_DRAINING && lease->id) {
         vcma_broker_expect_release(lease->broker);
+    }
+}
+
+/* Say what VFIO's @err means for whoever runs this host. */
+static void vcma_lease_complain(VcmaLease *lease, const char *what, int err)
+{
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    VcmaWindow *w = lease->window;
+    g_autofree char *why = NULL;
+
+    if (w->complained && now - w->complained < VCMA_COMPLAIN_MS) {
+        return;
+    }
+    w->complained = now;
+    why = vcma_discard_why(err);
+    error_report("virtio-cma: VFIO cannot map a lease of %" PRIu64 " bytes at "
+                 "0x%" PRIx64 " of window %" PRIu32 ", so %s: %s: %s",
+                 lease->size, lease->offset, w->id, what, strerror(-err), why);
+}
+
+/* A VFIO device that came later, or a BAR that has moved, has no map of it. */
+static void vcma_lease_failed(VcmaDiscard *discard, int err)
+{
+    VcmaLease *lease = container_of(discard, VcmaLease, discard);
+    VcmaWindow *w = lease->window;
+
+    trace_vcma_lease_bad(lease->id, w->id, lease->offset, lease->size, err);
+    vcma_lease_complain(lease, "a device does not reach it, and the guest is "
+                        "told", err);
+    lease->bad = true;
+    if (w->ops) {
+        w->ops->bad(w->opaque);
     }
 }
 
@@ -189,6 +224,7 @@ static void vcma_lease_answer(void *opaque, uint32_t status,
     memory_region_init_ram_ptr(&lease->mr, OBJECT(lease), "vcma-lease",
                                lease->size,
                                lease->window->base + lease->offset);
+    vcma_discard_attach(&lease->discard, &lease->mr, vcma_lease_failed);
     vcma_lease_set_state(lease, VCMA_LEASE_READY);
     lease->done(lease->done_opaque, lease, VIRTIO_CMA_S_OK);
 }
@@ -220,9 +256,11 @@ VcmaLease *vcma_lease_ask(VcmaWindow *w, VcmaBroker *broker, uint64_t offset,
     return lease;
 }
 
-void vcma_lease_plug(VcmaLease **lease, unsigned int count)
+void vcma_lease_plug(VcmaLease **lease, unsigned int count,
+                     uint16_t *ret_status)
 {
-    unsigned int i;
+    g_autofree VcmaLease **failed = g_new(VcmaLease *, count);
+    unsigned int i, nr_failed = 0;
 
     memory_region_transaction_begin();
     for (i = 0; i < count; i++) {
@@ -231,6 +269,18 @@ void vcma_lease_plug(VcmaLease **lease, unsigned int count)
         vcma_lease_set_state(lease[i], VCMA_LEASE_PLUGGED);
     }
     memory_region_transaction_commit();
+
+    for (i = 0; i < count; i++) {
+        int err = vcma_discard_populate(&lease[i]->discard);
+
+        ret_status[i] = VIRTIO_CMA_S_OK;
+        if (err) {
+            vcma_lease_complain(lease[i], "the guest does not get it", err);
+            ret_status[i] = VIRTIO_CMA_S_HOST_ERROR;
+            failed[nr_failed++] = lease[i];
+        }
+    }
+    vcma_lease_drop(failed, nr_failed);
 }
 
 void vcma_lease_drop(VcmaLease **lease, unsigned int count)
@@ -242,6 +292,11 @@ void vcma_lease_drop(VcmaLease **lease, unsigned int count)
         return;
     }
     vcma_window_drain_soon();
+    for (i = 0; i < count; i++) {
+        if (lease[i]->state == VCMA_LEASE_PLUGGED) {
+            vcma_discard_depopulate(&lease[i]->discard);
+        }
+    }
     memory_region_transaction_begin();
     for (i = 0; i < count; i++) {
         if (lease[i]->state == VCMA_LEASE_PLUGGED) {
@@ -300,7 +355,8 @@ void vcma_lease_try_destroy(VcmaLease *lease)
     uint64_t id = lease->id;
 
     assert(lease->state == VCMA_LEASE_DRAINING);
-    if (OBJECT(lease)->ref != 1 || lease->mr.container) {
+    if (OBJECT(lease)->ref != 1 || lease->mr.container ||
+        vcma_discard_is_used(&lease->discard)) {
         return;
     }
     if (id && !vcma_lease_unmap(lease)) {
@@ -315,17 +371,32 @@ void vcma_lease_try_destroy(VcmaLease *lease)
     if (id) {
         vcma_broker_release(broker, id);
     }
-    if (w->gone) {
-        w->gone(w->gone_opaque, id);
+    if (w->ops) {
+        w->ops->gone(w->opaque, id);
     }
     object_unref(OBJECT(broker));
     object_unref(OBJECT(w));
+}
+
+static void vcma_lease_init(Object *obj)
+{
+    VcmaLease *lease = VCMA_LEASE(obj);
+
+    object_initialize(&lease->discard, sizeof(lease->discard),
+                      TYPE_VCMA_DISCARD);
+}
+
+static void vcma_lease_finalize(Object *obj)
+{
+    object_unref(OBJECT(&VCMA_LEASE(obj)->discard));
 }
 
 static const TypeInfo vcma_lease_type = {
     .name = TYPE_VCMA_LEASE,
     .parent = TYPE_OBJECT,
     .instance_size = sizeof(VcmaLease),
+    .instance_init = vcma_lease_init,
+    .instance_finalize = vcma_lease_finalize,
 };
 
 static void vcma_lease_register_types(void)

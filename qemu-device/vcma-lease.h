@@ -6,6 +6,7 @@
 #define HW_VCMA_LEASE_H
 
 #include "vcma-broker.h"
+#include "vcma-discard.h"
 #include "vcma-window.h"
 
 #define TYPE_VCMA_LEASE "vcma-lease"
@@ -24,6 +25,9 @@ struct VcmaLease {
     uint64_t offset;            /* in the window */
     uint64_t size;
     MemoryRegion mr;            /* READY and later */
+    VcmaDiscard discard;        /* manager of @mr */
+    bool bad;                   /* a device may not reach it [V-64] */
+    bool bad_told;              /* and the guest knows */
     VcmaAsk *ask;               /* ASKING and CANCELLED */
     VcmaLeaseFunc *done;        /* ASKING */
     void *done_opaque;
@@ -39,8 +43,13 @@ VcmaLease *vcma_lease_ask(VcmaWindow *w, VcmaBroker *broker, uint64_t offset,
                           uint64_t size, uint32_t deadline_ms,
                           VcmaLeaseFunc *done, void *opaque);
 
-/* READY -> PLUGGED, all in one memory transaction. */
-void vcma_lease_plug(VcmaLease **lease, unsigned int count);
+/*
+ * READY -> PLUGGED, all in one memory transaction.  A lease that VFIO cannot
+ * map is given back like those of vcma_lease_drop(): HOST_ERROR in @ret_status,
+ * which else is OK.
+ */
+void vcma_lease_plug(VcmaLease **lease, unsigned int count,
+                     uint16_t *ret_status);
 
 /*
  * Give leases back, whatever their state, in one memory transaction.  When

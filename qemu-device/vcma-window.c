@@ -10,7 +10,8 @@
  * is naturally aligned and not smaller than a granule; so is the address of a
  * fixed window.  So (host address - guest address) is a multiple of the
  * granule, too, wherever the guest places the BAR, and second-level page tables
- * and IOMMUs can use large pages.
+ * and IOMMUs (which VFIO fills by exactly these two addresses) can use large
+ * pages.
  *
  * A window is a container, which is in that of its BAR, or in the machine's
  * memory (vcma-fixed.c).  At the lowest priority an I/O region covers all of
@@ -298,8 +299,8 @@ VcmaWindow *vcma_window_new(Object *parent, const VcmaWindowDesc *desc,
         object_unref(OBJECT(w));
         return NULL;
     }
-    w->gone = desc->gone;
-    w->gone_opaque = desc->gone_opaque;
+    w->ops = desc->ops;
+    w->opaque = desc->opaque;
     object_property_add_child(parent, desc->name, OBJECT(w));
     trace_vcma_window_new(w->id, desc->name, w->size, w->base);
     return w;
@@ -311,7 +312,7 @@ void vcma_window_retire(VcmaWindow *w)
         return;
     }
     trace_vcma_window_retire(w->id, vcma_window_leases(w));
-    w->gone = NULL;
+    w->ops = NULL;
     vcma_lease_drop_plugged(w);
     if (w->mapped) {
         vcma_fixed_forget_driver(w);

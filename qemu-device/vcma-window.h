@@ -38,6 +38,14 @@ typedef enum VcmaLeaseState {
     VCMA_LEASE_NR_STATES
 } VcmaLeaseState;
 
+/* What the device of a window wants to know. */
+typedef struct VcmaWindowOps {
+    /* A lease's range is free again. */
+    void (*gone)(void *opaque, uint64_t lease);
+    /* A lease has become bad.  Called while the memory map changes. */
+    void (*bad)(void *opaque);
+} VcmaWindowOps;
+
 struct VcmaWindow {
     Object parent_obj;
 
@@ -64,9 +72,9 @@ struct VcmaWindow {
     unsigned int nr[VCMA_LEASE_NR_STATES];
     uint64_t bytes[VCMA_LEASE_NR_STATES];
 
-    /* A lease's range is free again; NULL when the device is gone. */
-    void (*gone)(void *opaque, uint64_t lease);
-    void *gone_opaque;
+    const VcmaWindowOps *ops;   /* NULL when the device is gone */
+    void *opaque;
+    int64_t complained;         /* QEMU_CLOCK_REALTIME, ms; 0: never */
 
     QEMUTimer *timer;           /* looks at DRAINING leases */
     QEMUBH *bh;                 /* the same, now */
@@ -84,8 +92,8 @@ typedef struct VcmaWindowDesc {
     uint64_t place;
     uint64_t size;
     uint64_t granule;
-    void (*gone)(void *opaque, uint64_t lease);
-    void *gone_opaque;
+    const VcmaWindowOps *ops;
+    void *opaque;
 } VcmaWindowDesc;
 
 /* A child of @parent, until vcma_window_retire(). */

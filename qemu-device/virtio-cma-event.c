@@ -9,8 +9,10 @@
  * that it gave up is with vcmad again, or until the deadline; only then vcmad
  * hears RECLAIM_DONE.  While there is no driver the answer is BUSY: between two
  * drivers DMA may be under way, so nothing is taken.  There are at most
- * VIRTIO_CMA_RECLAIMS at a time.  An event waits for a buffer of the guest's as
- * long as it is of use.
+ * VIRTIO_CMA_RECLAIMS at a time.
+ *
+ * LEASE_BAD is sent once for each bad lease that is still plugged.  An event
+ * waits for a buffer of the guest's as long as it is of use.
  */
 #include "qemu/osdep.h"
 #include "qemu/iov.h"
@@ -168,6 +170,14 @@ uint16_t virtio_cma_reclaim_answer(VirtIOCMA *s, uint32_t id, uint16_t status)
 
 /* --- sending --- */
 
+static void virtio_cma_set_range(struct virtio_cma_range *r,
+                                 const VcmaLease *lease)
+{
+    r->window = cpu_to_le32(lease->window->id);
+    r->offset = cpu_to_le64(lease->offset);
+    r->size = cpu_to_le64(lease->size);
+}
+
 /* False: nothing of it is in the guest's hands any more. */
 static bool virtio_cma_fill_reclaim(VirtIOCMA *s, VirtIOCMAReclaim *r,
                                     struct virtio_cma_event *ev)
@@ -180,15 +190,34 @@ static bool virtio_cma_fill_reclaim(VirtIOCMA *s, VirtIOCMAReclaim *r,
         VcmaLease *lease = virtio_cma_find_lease(s, r->lease[i]);
 
         if (lease && lease->state == VCMA_LEASE_PLUGGED) {
-            ev->range[n].window = cpu_to_le32(lease->window->id);
-            ev->range[n].offset = cpu_to_le64(lease->offset);
-            ev->range[n].size = cpu_to_le64(lease->size);
-            n++;
+            virtio_cma_set_range(&ev->range[n++], lease);
         }
     }
     ev->type = cpu_to_le16(VIRTIO_CMA_EV_RECLAIM);
     ev->id = cpu_to_le32(r->id);
     ev->deadline_ms = cpu_to_le32(MAX(left, 1));
+    ev->num_ranges = cpu_to_le32(n);
+    return n;
+}
+
+/* Bad leases that the guest has not heard of; @told: now it has. */
+static bool virtio_cma_fill_bad(VirtIOCMA *s, struct virtio_cma_event *ev,
+                                bool told)
+{
+    uint32_t i, n = 0;
+    VcmaLease *lease;
+
+    for (i = 0; i < s->nr_windows; i++) {
+        QTAILQ_FOREACH(lease, &s->window[i]->leases, next) {
+            if (lease->bad && !lease->bad_told &&
+                lease->state == VCMA_LEASE_PLUGGED &&
+                n < VIRTIO_CMA_EVENT_RANGES) {
+                virtio_cma_set_range(&ev->range[n++], lease);
+                lease->bad_told = told;
+            }
+        }
+    }
+    ev->type = cpu_to_le16(VIRTIO_CMA_EV_LEASE_BAD);
     ev->num_ranges = cpu_to_le32(n);
     return n;
 }
@@ -208,8 +237,37 @@ static bool virtio_cma_next_event(VirtIOCMA *s, struct virtio_cma_event *ev,
     }
     *ret_reclaim = NULL;
     memset(ev, 0, sizeof(*ev));
+    if (s->lease_bad && virtio_cma_fill_bad(s, ev, false)) {
+        return true;
+    }
+    s->lease_bad = false;
+    memset(ev, 0, sizeof(*ev));
+    if (s->table.changed) {
+        ev->type = cpu_to_le16(VIRTIO_CMA_EV_CLIENTS_CHANGED);
+        return true;
+    }
     ev->type = cpu_to_le16(VIRTIO_CMA_EV_POOL_CHANGED);
     return s->pool_changed;
+}
+
+static void virtio_cma_event_sent(VirtIOCMA *s, struct virtio_cma_event *ev,
+                                  VirtIOCMAReclaim *r)
+{
+    switch (le16_to_cpu(ev->type)) {
+    case VIRTIO_CMA_EV_RECLAIM:
+        r->sent = true;
+        break;
+    case VIRTIO_CMA_EV_LEASE_BAD:
+        virtio_cma_fill_bad(s, ev, true);
+        break;
+    case VIRTIO_CMA_EV_CLIENTS_CHANGED:
+        s->table.changed = false;
+        s->table.told = true;
+        break;
+    case VIRTIO_CMA_EV_POOL_CHANGED:
+        s->pool_changed = false;
+        break;
+    }
 }
 
 void virtio_cma_handle_events(VirtIODevice *vdev, VirtQueue *vq)
@@ -234,11 +292,7 @@ void virtio_cma_handle_events(VirtIODevice *vdev, VirtQueue *vq)
             g_free(elem);
             break;
         }
-        if (r) {
-            r->sent = true;
-        } else {
-            s->pool_changed = false;
-        }
+        virtio_cma_event_sent(s, &ev, r);
         trace_virtio_cma_event(le16_to_cpu(ev.type), le32_to_cpu(ev.id),
                                le32_to_cpu(ev.num_ranges));
         iov_from_buf(elem->in_sg, elem->in_num, 0, &ev, sizeof(ev));

@@ -74,19 +74,19 @@ static void virtio_cma_pci_class_init(ObjectClass *oc, void *data)
 
 static void virtio_cma_pci_init(Object *obj)
 {
-    static const char *const numbers[] = {
+    static const char *const readable[] = {
         "leases", "lease-bytes", "normal-leases", "normal-bytes",
         "dma32-leases", "dma32-bytes", "dma-leases", "dma-bytes",
-        "highmem-leases", "highmem-bytes", "pending-releases",
+        "highmem-leases", "highmem-bytes", "pending-releases", "client-table",
     };
     VirtIOCMAPCI *dev = VIRTIO_CMA_PCI(obj);
     unsigned int i;
 
     virtio_instance_init_common(obj, &dev->vdev, sizeof(dev->vdev),
                                 TYPE_VIRTIO_CMA);
-    for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-        object_property_add_alias(obj, numbers[i], OBJECT(&dev->vdev),
-                                  numbers[i]);
+    for (i = 0; i < ARRAY_SIZE(readable); i++) {
+        object_property_add_alias(obj, readable[i], OBJECT(&dev->vdev),
+                                  readable[i]);
     }
 }
 

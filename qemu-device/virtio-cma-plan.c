@@ -326,8 +326,7 @@ static void virtio_cma_make_bars(VirtIOCMA *s)
 
 static bool virtio_cma_make_window(VirtIOCMA *s, const VcmaSpec *spec,
                                    unsigned int nr_in_zone,
-                                   void (*gone)(void *opaque, uint64_t lease),
-                                   Error **errp)
+                                   const VcmaWindowOps *ops, Error **errp)
 {
     const VirtIOCMAZone *zone = virtio_cma_zone(spec->zone);
     g_autofree char *name = nr_in_zone > 1 ?
@@ -343,8 +342,8 @@ static bool virtio_cma_make_window(VirtIOCMA *s, const VcmaSpec *spec,
         .place = spec->addr,
         .size = spec->size,
         .granule = s->granule,
-        .gone = gone,
-        .gone_opaque = s,
+        .ops = ops,
+        .opaque = s,
     };
     VcmaWindow *w;
 
@@ -362,15 +361,14 @@ static bool virtio_cma_make_window(VirtIOCMA *s, const VcmaSpec *spec,
 }
 
 bool virtio_cma_make_windows(VirtIOCMA *s, const VcmaSpecs *specs,
-                             void (*gone)(void *opaque, uint64_t lease),
-                             Error **errp)
+                             const VcmaWindowOps *ops, Error **errp)
 {
     unsigned int i, in_zone = 0;
 
     for (i = 0; i < specs->nr; i++) {
         in_zone = i && specs->spec[i].zone == specs->spec[i - 1].zone ?
                   in_zone + 1 : 1;
-        if (!virtio_cma_make_window(s, &specs->spec[i], in_zone, gone, errp)) {
+        if (!virtio_cma_make_window(s, &specs->spec[i], in_zone, ops, errp)) {
             virtio_cma_retire_windows(s);
             return false;
         }

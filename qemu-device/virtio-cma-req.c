@@ -57,6 +57,13 @@ static void virtio_cma_respond(VirtIOCMAReq *req)
     uint16_t status = req->status;
     size_t len;
 
+    if (req->head.type == VIRTIO_CMA_REQ_CLIENTS &&
+        status == VIRTIO_CMA_S_OK) {
+        len = virtio_cma_clients_respond(req->s, req->head.id, req->elem.in_sg,
+                                         req->elem.in_num);
+        virtqueue_push(req->s->req_vq, &req->elem, len);
+        return;
+    }
     if (virtio_cma_has_results(req)) {
         n = req->head.num_ranges;
     }
@@ -133,6 +140,7 @@ void virtio_cma_cancel_requests(VirtIOCMA *s)
 static void virtio_cma_plug_finish(VirtIOCMAReq *req)
 {
     VcmaLease *lease[VIRTIO_CMA_RANGES_MAX];
+    uint16_t status[VIRTIO_CMA_RANGES_MAX];
     uint32_t i, n = 0;
 
     for (i = 0; i < req->head.num_ranges; i++) {
@@ -140,7 +148,15 @@ static void virtio_cma_plug_finish(VirtIOCMAReq *req)
             lease[n++] = req->range[i].lease;
         }
     }
-    vcma_lease_plug(lease, n);
+    vcma_lease_plug(lease, n, status);
+    for (i = 0, n = 0; i < req->head.num_ranges; i++) {
+        VirtIOCMARange *r = &req->range[i];
+
+        if (r->lease) {
+            r->lease = NULL;    /* the window's from now on, or given back */
+            r->status = status[n++];
+        }
+    }
 }
 
 /* vcmad's answer for one range has come. */
@@ -328,6 +344,8 @@ static void virtio_cma_execute(VirtIOCMAReq *req)
         req->status = virtio_cma_reclaim_answer(s, req->head.id,
                                                 req->head.status);
         break;
+    case VIRTIO_CMA_REQ_CLIENTS:
+        break;      /* the table is that of the response */
     default:
         req->status = VIRTIO_CMA_S_UNSUPPORTED;
         break;

@@ -14,6 +14,13 @@
  * device reset changes no lease (a guest that restarts its driver may have
  * DMA under way), but the next DRIVER_OK gives back all that there was before,
  * and so does a system reset.  Wake-up from S3 is none.
+ *
+ * For as long as it lives the device requires coordinated discarding of RAM:
+ * leases come and go by RamDiscardManagers (vcma-discard.c).  VFIO type1 knows
+ * them and agrees.  vhost-vdpa, which would keep a released lease pinned and
+ * mapped, and those who want all RAM to stay where it is, do not, and QEMU
+ * refuses whichever of the two comes second.  It is not only required while
+ * there are leases: the answer would come too late then.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -21,6 +28,7 @@
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "exec/memory.h"
 #include "hw/qdev-properties.h"
 #include "hw/virtio/virtio-access.h"
 #include "migration/blocker.h"
@@ -123,6 +131,19 @@ static void virtio_cma_gone(void *opaque, uint64_t lease)
     virtio_cma_unblock_migration(s);
 }
 
+static void virtio_cma_bad(void *opaque)
+{
+    VirtIOCMA *s = opaque;
+
+    s->lease_bad = true;
+    qemu_bh_schedule(s->bh);
+}
+
+static const VcmaWindowOps virtio_cma_window_ops = {
+    .gone = virtio_cma_gone,
+    .bad = virtio_cma_bad,
+};
+
 /* --- the virtio device --- */
 
 static void virtio_cma_get_config(VirtIODevice *vdev, uint8_t *data)
@@ -157,6 +178,9 @@ static uint64_t virtio_cma_get_features(VirtIODevice *vdev, uint64_t features,
     VirtIOCMA *s = VIRTIO_CMA(vdev);
     unsigned int i;
 
+    if (s->table.clients.mode != VCMA_CLIENTS_OFF) {
+        virtio_add_feature(&features, VIRTIO_CMA_F_CLIENT_TABLE);
+    }
     for (i = 0; i < s->nr_windows; i++) {
         if (vcma_window_is_fixed(s->window[i])) {
             virtio_add_feature(&features, VIRTIO_CMA_F_FIXED);
@@ -202,6 +226,7 @@ static void virtio_cma_reset(VirtIODevice *vdev)
     trace_virtio_cma_reset();
     s->driver_ok = false;
     s->pool_changed = false;
+    virtio_cma_clients_no_driver(s);
     virtio_cma_cancel_requests(s);
     virtio_cma_reclaim_no_driver(s);
 }
@@ -312,10 +337,20 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
     if (!vcma_broker_claim(s->broker, path, &virtio_cma_broker_ops, s, errp)) {
         return;
     }
+    if (ram_block_coordinated_discard_require(true)) {
+        error_setg(errp, "virtio-cma takes memory out of the running VM, and "
+                   "something else here wants all of it to stay (vhost-vdpa, "
+                   "memory encryption or COLO); leave one of them out");
+        vcma_broker_unclaim(s->broker);
+        return;
+    }
     ok = virtio_cma_plan(s, &specs, errp) &&
-         virtio_cma_make_windows(s, &specs, virtio_cma_gone, errp);
+         virtio_cma_clients_plan(s, &specs, errp) &&
+         virtio_cma_make_windows(s, &specs, &virtio_cma_window_ops, errp);
     vcma_specs_clear(&specs);
     if (!ok) {
+        vcma_clients_clear(&s->table.clients);
+        ram_block_coordinated_discard_require(false);
         vcma_broker_unclaim(s->broker);
         return;
     }
@@ -327,6 +362,7 @@ static void virtio_cma_realize(DeviceState *dev, Error **errp)
     s->event_vq = virtio_add_queue(vdev, VIRTIO_CMA_QUEUE_SIZE,
                                    virtio_cma_handle_events);
     s->bh = qemu_bh_new(virtio_cma_bh, s);
+    virtio_cma_clients_realize(s);
     s->reclaim_timer = timer_new_ms(QEMU_CLOCK_REALTIME,
                                     virtio_cma_reclaim_timeout, s);
     error_setg(&s->blocker, "virtio-cma: the guest holds contiguous memory of "
@@ -354,9 +390,11 @@ static void virtio_cma_unrealize(DeviceState *dev)
     s->driver_ok = false;
     virtio_cma_cancel_requests(s);
     virtio_cma_reclaim_forget(s, true);
+    virtio_cma_clients_unrealize(s);
     virtio_cma_retire_windows(s);
     virtio_cma_unblock_migration(s);
     virtio_cma_unblock_migration_ram(s);
+    ram_block_coordinated_discard_require(false);
     vcma_broker_set_granule(s->broker, 0);
     vcma_broker_unclaim(s->broker);
 
@@ -423,6 +461,7 @@ static Property virtio_cma_properties[] = {
     DEFINE_PROP_STRING("dma32", VirtIOCMA, zone_text[1]),
     DEFINE_PROP_STRING("dma", VirtIOCMA, zone_text[2]),
     DEFINE_PROP_STRING("highmem", VirtIOCMA, zone_text[3]),
+    DEFINE_PROP_STRING("clients", VirtIOCMA, clients_text),
     DEFINE_PROP_SIZE("granule", VirtIOCMA, granule, 0),
     DEFINE_PROP_SIZE("lease-size", VirtIOCMA, lease_size, 0),
     DEFINE_PROP_UINT32("max-leases", VirtIOCMA, max_leases,
@@ -452,6 +491,11 @@ static void virtio_cma_class_init(ObjectClass *oc, void *data)
         { "dma32", "windows in a 32-bit BAR or in RAM below 4 GiB" },
         { "dma", "windows in low memory: SIZE@ADDR[:bank=N]" },
         { "highmem", "as 'normal', for buffers that need no kernel mapping" },
+        { "clients", "whose DMA memory comes from windows: auto (all that VFIO "
+                     "passes through), all, off, or "
+                     "ID[:bank=N][:forbid=BITS][:hotplug], several with '+' in "
+                     "between" },
+        { "client-table", "where the guest has its clients now" },
         { "granule", "smallest range; 0: as the pool's" },
         { "lease-size", "what the driver should ask for; "
                         "0: 32M, at most a chunk of the pool" },
@@ -494,6 +538,8 @@ static void virtio_cma_class_init(ObjectClass *oc, void *data)
     }
     object_class_property_add(oc, "pending-releases", "uint64",
                               virtio_cma_get_pending, NULL, NULL, NULL);
+    object_class_property_add_str(oc, "client-table", virtio_cma_clients_text,
+                                  NULL);
     for (i = 0; i < ARRAY_SIZE(help); i++) {
         object_class_property_set_description(oc, help[i].name, help[i].text);
     }

@@ -8,6 +8,7 @@
 #include "hw/virtio/virtio.h"
 #include "qemu/notify.h"
 #include "vcma-broker.h"
+#include "vcma-clients.h"
 #include "vcma-lease.h"
 #include "vcma-spec.h"
 #include "vcma-window.h"
@@ -49,6 +50,22 @@ typedef struct VirtIOCMAZone {
 /* In the order in which windows are numbered. */
 extern const VirtIOCMAZone virtio_cma_zones[VIRTIO_CMA_NR_ZONES];
 
+/* The client table. */
+typedef struct VirtIOCMATable {
+    VcmaClients clients;        /* what the operator wants; OFF: no feature */
+    VcmaClient *client;         /* the latest table */
+    unsigned int nr;
+    uint32_t generation;        /* of it */
+    uint32_t read;              /* generation that the driver has */
+    bool was_read;
+    bool told;                  /* that it is not the latest */
+    bool changed;               /* an event to be sent */
+    DeviceListener devices;
+    Notifier bus_numbers;
+    Notifier machine_done;
+    QEMUBH *bh;                 /* look whether it has changed */
+} VirtIOCMATable;
+
 typedef struct VirtIOCMAReq VirtIOCMAReq;
 typedef struct VirtIOCMAReclaim VirtIOCMAReclaim;
 
@@ -58,6 +75,7 @@ struct VirtIOCMA {
     /* properties */
     VcmaBroker *broker;
     char *zone_text[VIRTIO_CMA_NR_ZONES];
+    char *clients_text;         /* NULL: auto */
     uint64_t granule;           /* 0: as the pool's; never 0 once realized */
     uint64_t lease_size;        /* 0: default; never 0 once realized */
     uint32_t max_leases;
@@ -67,6 +85,7 @@ struct VirtIOCMA {
     VcmaWindow *window[VIRTIO_CMA_WINDOWS_MAX];
     unsigned int nr_windows;
     VirtIOCMABar bar[VIRTIO_CMA_NR_BARS];
+    VirtIOCMATable table;
     VirtQueue *req_vq;
     VirtQueue *event_vq;
     QEMUBH *bh;                 /* look at both queues */
@@ -87,6 +106,7 @@ struct VirtIOCMA {
     uint32_t last_reclaim;
     QEMUTimer *reclaim_timer;
     bool pool_changed;          /* an event to be sent */
+    bool lease_bad;             /* the same; of the leases that are bad */
 };
 
 /* virtio-cma.c */
@@ -102,10 +122,9 @@ bool virtio_cma_block_migration_ram(VirtIOCMA *s);
 /* virtio-cma-plan.c */
 /* Parse and check what the properties ask for; sets the sizes of leases. */
 bool virtio_cma_plan(VirtIOCMA *s, VcmaSpecs *specs, Error **errp);
-/* @gone: see VcmaWindowDesc; its opaque is @s. */
+/* The opaque of @ops is @s. */
 bool virtio_cma_make_windows(VirtIOCMA *s, const VcmaSpecs *specs,
-                             void (*gone)(void *opaque, uint64_t lease),
-                             Error **errp);
+                             const VcmaWindowOps *ops, Error **errp);
 void virtio_cma_retire_windows(VirtIOCMA *s);
 
 /* virtio-cma-req.c */
@@ -127,5 +146,19 @@ void virtio_cma_reclaim_no_driver(VirtIOCMA *s);
 /* Forget all events; @answer: tell vcmad that it waits in vain. */
 void virtio_cma_reclaim_forget(VirtIOCMA *s, bool answer);
 void virtio_cma_reclaim_timeout(void *opaque);
+
+/* virtio-cma-client.c */
+/* Parse and check property 'clients', with the windows that there will be. */
+bool virtio_cma_clients_plan(VirtIOCMA *s, const VcmaSpecs *specs,
+                             Error **errp);
+void virtio_cma_clients_realize(VirtIOCMA *s);
+void virtio_cma_clients_unrealize(VirtIOCMA *s);
+/* Write the response to CLIENTS, from client @first on.  Returns its bytes. */
+size_t virtio_cma_clients_respond(VirtIOCMA *s, uint32_t first,
+                                  const struct iovec *iov,
+                                  unsigned int iov_cnt);
+/* The driver that has read the table is gone. */
+void virtio_cma_clients_no_driver(VirtIOCMA *s);
+char *virtio_cma_clients_text(Object *obj, Error **errp);
 
 #endif /* HW_VIRTIO_CMA_H */

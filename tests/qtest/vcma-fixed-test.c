@@ -198,7 +198,8 @@ static void test_not_negotiated(void)
     VcmaTest t;
 
     vcma_test_boot(&t, NULL, "q35", "dma=4M@12M,normal=16M", NULL);
-    g_assert_cmphex(t.d->features & 0xffffff, ==, 1 << VIRTIO_CMA_F_FIXED);
+    g_assert_cmphex(t.d->features & 0xffffff, ==,
+                    1 << VIRTIO_CMA_F_CLIENT_TABLE | 1 << VIRTIO_CMA_F_FIXED);
     t.d->accept &= ~(1ull << VIRTIO_CMA_F_FIXED);
     vcma_dev_start(t.d);
     g_assert_cmpuint(t.d->cfg.num_windows, ==, 2);

@@ -26,7 +26,8 @@ static void test_negotiate(void)
     g_assert_cmpuint(d->vdev->device_type, ==, VIRTIO_ID_CMA);
     g_assert_true(d->features & (1ull << VIRTIO_F_VERSION_1));
     /* The reserved features are not offered. */
-    g_assert_cmphex(d->features & 0xffffff, ==, 0);
+    g_assert_cmphex(d->features & 0xffffff, ==,
+                    1ull << VIRTIO_CMA_F_CLIENT_TABLE);
 
     g_assert_cmpuint(d->cfg.num_windows, ==, 2);
     g_assert_cmpuint(d->cfg.max_leases, >=, 16);

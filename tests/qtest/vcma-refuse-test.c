@@ -145,7 +145,7 @@ static void expect(VcmaDev *d, const VcmaRequest *req, uint16_t status)
 static void test_requests(void)
 {
     VcmaRequest req = { .type = VIRTIO_CMA_REQ_PLUG, .num_ranges = 1 };
-    static const uint16_t unknown[] = { 0, 7, 99, 0xffff };
+    static const uint16_t unknown[] = { 0, 8, 99, 0xffff };
     VcmaTest t;
     size_t i;
 

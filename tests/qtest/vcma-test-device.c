@@ -133,6 +133,7 @@ VcmaDev *vcma_dev_probe(QOSState *qs, int devfn)
     qvirtio_set_driver(d->vdev);
     d->features = qvirtio_get_features(d->vdev);
     d->accept = d->features & (1ull << VIRTIO_F_VERSION_1 |
+                               1ull << VIRTIO_CMA_F_CLIENT_TABLE |
                                1ull << VIRTIO_CMA_F_FIXED |
                                1ull << VIRTIO_CMA_F_BANKS);
     read_config(d);

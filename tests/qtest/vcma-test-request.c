@@ -80,8 +80,8 @@ int vcma_send(VcmaDev *d, const VcmaRequest *req)
     head = qvirtqueue_add(d->qts, d->req, at, len, false, true);
     qvirtqueue_add(d->qts, d->req, at + RESP_AT,
                    sizeof(struct virtio_cma_resp) +
-                   req->num_ranges * sizeof(struct virtio_cma_result),
-                   true, false);
+                   req->num_ranges * sizeof(struct virtio_cma_result) +
+                   req->room, true, false);
     d->head[slot] = head;
     d->done[slot] = false;
     qvirtqueue_kick(d->qts, d->vdev, d->req, head);
@@ -94,23 +94,32 @@ bool vcma_is_done(VcmaDev *d, int slot)
     return d->done[slot];
 }
 
-/* Waits for the answer. */
-void vcma_collect(VcmaDev *d, int slot, VcmaReply *ret)
+/* Waits for the answer, which is in @buf then.  Returns its bytes. */
+static uint32_t collect(VcmaDev *d, int slot, uint8_t *buf)
 {
-    uint8_t buf[SLOT_SIZE - RESP_AT];
     struct virtio_cma_resp *w = (struct virtio_cma_resp *)buf;
     gint64 deadline = vcma_deadline();
-    uint32_t i, n;
+    uint32_t len;
 
     while (!vcma_is_done(d, slot)) {
         vcma_nap(deadline, "the answer to a request");
     }
     d->head[slot] = ~0u;
+    len = d->done_len[slot];
+    g_assert_cmpuint(len, >=, sizeof(*w));
+    g_assert_cmpuint(len, <=, SLOT_SIZE - RESP_AT);
+    qtest_memread(d->qts, d->slots + slot * SLOT_SIZE + RESP_AT, buf, len);
+    return len;
+}
+
+void vcma_collect(VcmaDev *d, int slot, VcmaReply *ret)
+{
+    uint8_t buf[SLOT_SIZE - RESP_AT];
+    struct virtio_cma_resp *w = (struct virtio_cma_resp *)buf;
+    uint32_t i, n;
+
     memset(ret, 0, sizeof(*ret));
-    ret->len = d->done_len[slot];
-    g_assert_cmpuint(ret->len, >=, sizeof(*w));
-    g_assert_cmpuint(ret->len, <=, sizeof(buf));
-    qtest_memread(d->qts, d->slots + slot * SLOT_SIZE + RESP_AT, buf, ret->len);
+    ret->len = collect(d, slot, buf);
     ret->status = le16_to_cpu(w->status);
     ret->num_done = le32_to_cpu(w->num_done);
     g_assert_cmpuint(le16_to_cpu(w->reserved), ==, 0);
@@ -189,6 +198,41 @@ uint16_t vcma_confirm(VcmaDev *d, uint32_t window)
 {
     return vcma_call1(d, VIRTIO_CMA_REQ_CONFIRM, window, 0,
                       d->cfg.window[window - 1].length);
+}
+
+void vcma_clients(VcmaDev *d, uint32_t first, uint32_t room, VcmaTable *ret)
+{
+    VcmaRequest req = {
+        .type = VIRTIO_CMA_REQ_CLIENTS,
+        .id = first,
+        .room = sizeof(struct virtio_cma_clients) +
+                room * sizeof(struct virtio_cma_client),
+    };
+    uint8_t buf[SLOT_SIZE - RESP_AT];
+    struct virtio_cma_resp *w = (struct virtio_cma_resp *)buf;
+    struct virtio_cma_clients *page = (void *)(w + 1);
+    uint32_t i;
+
+    g_assert_cmpuint(room, <=, VCMA_TEST_CLIENTS);
+    memset(ret, 0, sizeof(*ret));
+    ret->len = collect(d, vcma_send(d, &req), buf);
+    ret->status = le16_to_cpu(w->status);
+    if (ret->status != VIRTIO_CMA_S_OK) {
+        g_assert_cmpuint(ret->len, ==, sizeof(*w));
+        return;
+    }
+    ret->nr = le32_to_cpu(w->num_done);
+    g_assert_cmpuint(ret->nr, <=, room);
+    g_assert_cmpuint(ret->len, ==, sizeof(*w) + sizeof(*page) +
+                     ret->nr * sizeof(page->client[0]));
+    ret->generation = le32_to_cpu(page->generation);
+    ret->next = le32_to_cpu(page->next);
+    for (i = 0; i < ret->nr; i++) {
+        ret->client[i] = page->client[i];
+        ret->client[i].segment = le16_to_cpu(page->client[i].segment);
+        ret->client[i].bank = le32_to_cpu(page->client[i].bank);
+        ret->client[i].forbidden = le64_to_cpu(page->client[i].forbidden);
+    }
 }
 
 /* --- events --- */

@@ -121,6 +121,7 @@ typedef struct VcmaRequest {
     uint32_t num_ranges;
     uint32_t deadline_ms;
     uint32_t id;
+    uint32_t room;          /* bytes of response in addition */
     struct virtio_cma_range range[VCMA_TEST_RANGES];
 } VcmaRequest;
 
@@ -131,6 +132,18 @@ typedef struct VcmaReply {
     uint16_t result[VCMA_TEST_RANGES];
     uint16_t state[VCMA_TEST_RANGES];
 } VcmaReply;
+
+/* A page of the client table. */
+#define VCMA_TEST_CLIENTS   64
+
+typedef struct VcmaTable {
+    uint16_t status;
+    uint32_t len;           /* as in the used ring */
+    uint32_t nr;
+    uint32_t generation;
+    uint32_t next;
+    struct virtio_cma_client client[VCMA_TEST_CLIENTS];
+} VcmaTable;
 
 typedef struct VcmaEvent {
     uint16_t type;
@@ -241,6 +254,8 @@ uint16_t vcma_plug_retry(VcmaDev *d, uint64_t offset, uint64_t size);
 uint16_t vcma_unplug(VcmaDev *d, uint64_t offset, uint64_t size);
 uint32_t vcma_unplug_all(VcmaDev *d);
 uint16_t vcma_state(VcmaDev *d, uint64_t offset, uint64_t size);
+/* CLIENTS from @first on, with room for @room clients. */
+void vcma_clients(VcmaDev *d, uint32_t first, uint32_t room, VcmaTable *ret);
 /* CONFIRM of all of a window. */
 uint16_t vcma_confirm(VcmaDev *d, uint32_t window);
 

@@ -64,7 +64,8 @@ static void test_forms(const void *machine)
                            "normal=6M+10M+4M@48M,dma32=4M+8M@0x2000000+6M:"
                            "bank=0,dma=4M@12M+2097152@8M,highmem=2M");
     assert_windows(t.d, want, n);
-    g_assert_cmphex(t.d->features & 0xffffff, ==, 1 << VIRTIO_CMA_F_FIXED);
+    g_assert_cmphex(t.d->features & 0xffffff, ==,
+                    1 << VIRTIO_CMA_F_CLIENT_TABLE | 1 << VIRTIO_CMA_F_FIXED);
     g_assert_cmpuint(t.d->cfg.lease_max, ==, MiB_(8));
 
     /* Each is a place of its own. */
@@ -175,7 +176,8 @@ static void test_banks(void)
     vcma_test_boot(&t, BANK_CONF, "q35",
                    "normal=16M+16M:bank=1,dma=2M@14M:bank=1", NULL);
     g_assert_cmphex(t.d->features & 0xffffff, ==,
-                    1 << VIRTIO_CMA_F_FIXED | 1 << VIRTIO_CMA_F_BANKS);
+                    1 << VIRTIO_CMA_F_CLIENT_TABLE | 1 << VIRTIO_CMA_F_FIXED |
+                    1 << VIRTIO_CMA_F_BANKS);
     g_assert_cmpuint(t.d->cfg.window[0].bank, ==, 0);
     g_assert_cmpuint(t.d->cfg.window[1].bank, ==, 1);
     g_assert_cmpuint(t.d->cfg.window[2].bank, ==, 1);

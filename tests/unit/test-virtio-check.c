@@ -127,7 +127,7 @@ static void test_heads(void **state)
 	assert_int_equal(check(VIRTIO_CMA_REQ_RECLAIM_DONE, 0, 0, 0), VIRTIO_CMA_S_INVALID);
 	assert_int_equal(check(VIRTIO_CMA_REQ_CONFIRM, 1, 0, 0), VIRTIO_CMA_S_UNSUPPORTED);
 	assert_int_equal(check(0, 1, 0, 0), VIRTIO_CMA_S_INVALID);
-	assert_int_equal(check(7, 1, 0, 0), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(check(8, 1, 0, 0), VIRTIO_CMA_S_INVALID);
 	assert_int_equal(check(0xffff, 1, 0, 0), VIRTIO_CMA_S_INVALID);
 }
 
@@ -176,6 +176,37 @@ static void test_buffers(void **state)
 	assert_int_equal(vcma_req_check(&req, 0, 64, 24), VIRTIO_CMA_S_INVALID);
 }
 
+/* [V-62], [V-68] */
+static void test_clients(void **state)
+{
+	const uint64_t table = UINT64_C(1) << VIRTIO_CMA_F_CLIENT_TABLE;
+	struct vcma_req_head req = { VIRTIO_CMA_REQ_CLIENTS, 0, 0, 0, 0 };
+
+	(void)state;
+	assert_int_equal(vcma_clients_size(0), 16);
+	assert_int_equal(vcma_clients_size(3), 64);
+	assert_int_equal(vcma_clients_room(0), 0);
+	assert_int_equal(vcma_clients_room(8), 0);
+	assert_int_equal(vcma_clients_room(31), 0);
+	assert_int_equal(vcma_clients_room(32), 1);
+	assert_int_equal(vcma_clients_room(63), 2);
+	assert_int_equal(vcma_clients_room(SIZE_MAX), VIRTIO_CMA_CLIENTS_MAX);
+
+	assert_int_equal(vcma_req_check(&req, ~table, 16, 4096), VIRTIO_CMA_S_UNSUPPORTED);
+	assert_int_equal(vcma_req_check(&req, table, 16, 4096), VIRTIO_CMA_S_OK);
+	assert_int_equal(vcma_req_check(&req, table, 16, 32), VIRTIO_CMA_S_OK);
+	assert_int_equal(vcma_req_check(&req, table, 16, 31), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(vcma_req_check(&req, table, 16, 8), VIRTIO_CMA_S_INVALID);
+	assert_int_equal(vcma_req_check(&req, table, 17, 4096), VIRTIO_CMA_S_INVALID);
+	req.id = UINT32_MAX;
+	assert_int_equal(vcma_req_check(&req, table, 16, 4096), VIRTIO_CMA_S_OK);
+	req.status = 1;
+	assert_int_equal(vcma_req_check(&req, table, 16, 4096), VIRTIO_CMA_S_INVALID);
+	req.status = 0;
+	req.num_ranges = 1;
+	assert_int_equal(vcma_req_check(&req, table, 40, 4096), VIRTIO_CMA_S_INVALID);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_heads),
 		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_buffers),
+		cmocka_unit_test(test_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,9 +32,9 @@ start()
 	panic)
 		"$vm/guest-run" --name guest-run/panic -c 'sleep 1; echo c >/proc/sysrq-trigger' ;;
 	stock)
-		"$vm/guest-run" --name guest-run/stock --bzimage -c 'exit 0' ;;
+		"$vm/guest-run" --name guest-run/stock --boot bzimage -c 'exit 0' ;;
 	ovmf)
-		"$vm/guest-run" --name guest-run/ovmf --ovmf -c '[ -d /sys/firmware/efi ]' ;;
+		"$vm/guest-run" --name guest-run/ovmf --boot ovmf -c '[ -d /sys/firmware/efi ]' ;;
 	i386|arm64|armhf)
 		"$vm/guest-run" --name "guest-run/$1" --arch "$1" --control "$run/$1.ctl" --reboot \
 			--module "$(modules driver "$1")/virtio_cma.ko" \

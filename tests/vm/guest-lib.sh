@@ -66,6 +66,36 @@ field()
 	sed -n "s/.*\<$1=\([^ ]*\).*/\1/p"
 }
 
+# windows: NAME:BASE:LENGTH for each that is not left alone; NAME is its zone, or
+# bankN if it has a bank
+windows()
+{
+	for w in "$(vcma_dir)"/window*; do
+		[ "$(cat "$w/state")" = usable ] || continue
+		name=$(tr A-Z a-z <"$w/zone")
+		bank=$(cat "$w/bank")
+		[ "$bank" = 0 ] || name=bank$bank
+		printf '%s:%s:%s\n' "$name" "$(cat "$w/base")" "$(cat "$w/length")"
+	done
+}
+
+# edu_load [WINDOWS]: vcma_edu.ko, which is told where they are
+edu_load()
+{
+	modprobe vcma_edu windows="$(echo "${1-$(windows)}" | tr '\n' ',')"
+}
+
+# e ADDRESS COMMAND: of vcma_edu.ko, ADDRESS being that of the slot: 10; prints the answer
+e()
+{
+	dir=/sys/bus/pci/drivers/vcma_edu/0000:00:$1.0/vcma_edu
+	shift
+	code=0
+	{ echo "$*" >"$dir/ctl"; } 2>/dev/null || code=1
+	cat "$dir/result"
+	return $code
+}
+
 nvme_up()
 {
 	modprobe nvme && modprobe ext4 && wait_for [ -b /dev/nvme0n1 ]

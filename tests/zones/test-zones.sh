@@ -172,6 +172,22 @@ fi
 requote docs/zones.md >"$work/zones.md"
 [ -z "$update" ] || cp "$work/zones.md" docs/zones.md
 same "docs/zones.md is what is printed today" docs/zones.md "$work/zones.md"
-check "and quotes the tool" '[ "$(grep -c "^\$ vcmactl zones" docs/zones.md)" -ge 4 ]'
+
+# Its table of masks is that of the VM cases: the window's name, or why there is none.
+table_cell() {	# architecture, bits
+	awk -F' *[|] *' -v arch="$1" -v bits="$2 bits" '
+		$2 == "mask" { for (i = 3; i < NF; i++) if ($i == arch) column = i }
+		$2 == bits && column { print $column }' docs/zones.md
+}
+masks=0
+while read -r arch bits window _ _ why; do
+	case $arch in '#'* | '' | device | window) continue ;; esac
+	masks=$((masks + 1))
+	[ "$window" != - ] || window="refused: .*$why"
+	table_cell "$arch" "$bits" | grep -q -x -- "$window" ||
+		echo "$arch, $bits bits: $window, not $(table_cell "$arch" "$bits")"
+done <tests/vm/zones.table >"$work/got"
+check "docs/zones.md and the VM cases have the same table of masks" '[ ! -s "$work/got" ] && [ $masks = 24 ]'
+check "docs/zones.md quotes the tool" '[ "$(grep -c "^\$ vcmactl zones" docs/zones.md)" -ge 4 ]'
 
 finish

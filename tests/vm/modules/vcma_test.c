@@ -40,7 +40,6 @@
 
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
-#include <linux/io.h>
 #include <linux/jiffies.h>
 #include <linux/kstrtox.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
@@ -50,21 +49,12 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "edu_regs.h"
+
 #define NR_SLOTS 1024
 #define WORDS_MAX 5
 
-#define EDU_VENDOR 0x1234
-#define EDU_DEVICE 0x11e8
-
-/* The registers of edu's DMA engine, and its memory of 4096 bytes. */
-#define EDU_DMA_SRC 0x80
-#define EDU_DMA_DST 0x88
-#define EDU_DMA_COUNT 0x90
-#define EDU_DMA_CMD 0x98
-#define EDU_DMA_RUN BIT(0)
-#define EDU_DMA_FROM_EDU BIT(1)
-#define EDU_MEMORY 0x40000
-#define EDU_BYTES 2048		/* older QEMUs stop at the last byte but one */
+#define EDU_BYTES 2048
 #define EDU_DEADLINE_MS 2000
 
 struct slot {
@@ -291,21 +281,13 @@ static int cmd_freeall(struct vcma_test *t, const u64 *arg, unsigned int nr)
 	return done(t);
 }
 
-static void edu_write64(struct vcma_test *t, unsigned int reg, u64 value)
-{
-	writeq(value, t->regs + reg);
-}
-
 /* edu moves bytes between its own memory and the guest's; it takes 100 ms. */
-static int edu_dma(struct vcma_test *t, u64 src, u64 dst, u64 cmd)
+static int edu_dma(struct vcma_test *t, u64 dma, bool from_edu)
 {
 	unsigned long until = jiffies + msecs_to_jiffies(EDU_DEADLINE_MS);
 
-	edu_write64(t, EDU_DMA_SRC, src);
-	edu_write64(t, EDU_DMA_DST, dst);
-	edu_write64(t, EDU_DMA_COUNT, EDU_BYTES);
-	edu_write64(t, EDU_DMA_CMD, cmd | EDU_DMA_RUN);
-	while (readq(t->regs + EDU_DMA_CMD) & EDU_DMA_RUN) {
+	edu_dma_start(t->regs, dma, EDU_BYTES, from_edu);
+	while (edu_dma_is_running(t->regs)) {
 		if (time_after(jiffies, until))
 			return refuse(t, -ETIMEDOUT, "edu does not finish its DMA");
 		msleep(20);
@@ -325,9 +307,9 @@ static int cmd_copy(struct vcma_test *t, const u64 *arg, unsigned int nr)
 		return refuse(t, -EOPNOTSUPP, "only edu has a DMA engine");
 	if (src->size < EDU_BYTES || dst->size < EDU_BYTES)
 		return refuse(t, -EINVAL, "edu copies 2048 bytes");
-	err = edu_dma(t, src->dma, EDU_MEMORY, 0);
+	err = edu_dma(t, src->dma, false);
 	if (!err)
-		err = edu_dma(t, EDU_MEMORY, dst->dma, EDU_DMA_FROM_EDU);
+		err = edu_dma(t, dst->dma, true);
 	if (err)
 		return err;
 	if (memcmp(src->vaddr, dst->vaddr, EDU_BYTES))
@@ -453,7 +435,7 @@ static int vcma_test_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (err)
 		goto out_disable;
 	if (pdev->vendor == EDU_VENDOR) {
-		t->regs = pci_iomap(pdev, 0, 0);
+		t->regs = pci_iomap(pdev, 0, EDU_REGS_BYTES);
 		if (!t->regs) {
 			err = -ENOMEM;
 			goto out_disable;
