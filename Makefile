@@ -202,6 +202,7 @@ run_proto = --group proto --timeout 120 --exclusive $(no_cmocka) $(call proto_ru
 run_build = --group build --timeout 60 tests/build/test-runner.sh tests/build/test-scripts.sh
 run_zones_quick = --group zones --timeout 120 tests/zones/test-zones.sh
 run_zones = $(run_zones_quick) tests/zones/test-dtbs.sh
+run_kvm = --group kvm --timeout 120 --exclusive $(no_cmocka) $(if $(HAVE_CMOCKA),$(kvm_tests))
 run_style = --group style --timeout 600 scripts/check-style
 run_style_quick = --group style --timeout 60 'scripts/check-style --quick'
 run_asan = --group asan --timeout 300 --exclusive --env '$(asan_env)' $(no_cmocka) \
@@ -215,6 +216,7 @@ run_qtest = --group qtest --timeout 300 --env '$(qtest_env)' \
 	$(foreach t,$(qtest_names),'$(O)/qtest/$(t) --tap -k')
 vm_tests ?= $(sort $(wildcard tests/vm/cases/$(CASE)))
 run_vm = --group vm --timeout 1800 --exclusive $(vm_tests)
+run_passthrough = --group passthrough --timeout 1500 $(passthrough_tests)
 
 .PHONY: everything-built tests-built qemu-tests asan-built check-deps vm-deps
 everything-built: all $(test_files)
@@ -233,12 +235,12 @@ check-deps:
 vm-deps:
 	@scripts/deps vm
 
-.PHONY: check check-quick check-unit check-proto check-qtest check-vm
+.PHONY: check check-quick check-unit check-proto check-kvm check-qtest check-vm check-passthrough
 .PHONY: check-style check-asan check-install check-zones demo
 #: check           all of the below, summed up
 check: tests-built asan-built qemu-tests driver check-deps vm-deps
-	$(Q)tests/run $(run_build) $(run_style) $(run_unit) $(run_zones) $(run_proto) $(run_asan) \
-		$(run_install) $(run_qtest) $(run_vm)
+	$(Q)tests/run $(run_build) $(run_style) $(run_unit) $(run_zones) $(run_proto) $(run_kvm) \
+		$(run_asan) $(run_install) $(run_qtest) $(run_vm) $(run_passthrough)
 #: check-quick     build, unit, zones, proto, quick style checks: no QEMU, no VM, no root
 check-quick: check-deps tests-built
 	$(Q)tests/run $(run_build) $(run_style_quick) $(run_unit) $(run_zones_quick) \
@@ -252,6 +254,9 @@ check-zones: check-deps tests-built qemu-tests
 #: check-proto     a live vcmad with hostile and clumsy peers
 check-proto: tests-built
 	$(Q)tests/run $(run_proto)
+#: check-kvm       KVM guests on leases that are revoked under them
+check-kvm: tests-built
+	$(Q)tests/run $(run_kvm)
 #: check-asan      unit and proto with AddressSanitizer and UBSan
 check-asan: asan-built
 	$(Q)tests/run $(run_asan)
@@ -261,6 +266,9 @@ check-qtest: tests-built qemu-tests
 #: check-vm        guests with stock kernels and drivers; CASE=glob selects
 check-vm: tests-built qemu driver vm-deps
 	$(Q)tests/run $(run_vm)
+#: check-passthrough   VFIO: a host guest with an IOMMU, devices in a guest inside it
+check-passthrough: tests-built qemu driver vm-deps
+	$(Q)tests/run $(run_passthrough)
 #: check-style     cppcheck, shellcheck, checkpatch, headers alone, man pages
 check-style: check-deps tests-built
 	$(Q)tests/run $(run_style)
