@@ -67,6 +67,12 @@ struct vcma_window;
 #define VCMA_MAP_LEASES 1
 #endif
 
+/*
+ * With an unsigned PAGE_MASK, ioremap() and memremap() of a 32-bit x86 kernel cut
+ * addresses off at 32 bits, and map what happens to be there (Linux 6.1).
+ */
+#define VCMA_NO_HIGH_REMAP (IS_ENABLED(CONFIG_X86_32) && !((u64)PAGE_MASK >> 32))
+
 /**
  * enum vcma_lease_state - what a lease is good for
  * @VCMA_LEASE_PLUGGING: PLUG is on its way.
@@ -446,6 +452,7 @@ void vcma_windows_unclaim(struct vcma_dev *vcma);
 void vcma_windows_fini(struct vcma_dev *vcma);
 struct vcma_window *vcma_window_find(struct vcma_dev *vcma, u32 id);
 const char *vcma_window_zone(const struct vcma_window *win);
+bool vcma_window_mappable(const struct vcma_window *win);
 
 /* fixed.c */
 bool vcma_fixed_claim(struct vcma_window *win);
