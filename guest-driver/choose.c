@@ -123,7 +123,7 @@ enum vcma_reason vcma_choose(struct vcma_choice *choice, struct vcma_dev *vcma,
 	struct vcma_span span[VIRTIO_CMA_WINDOWS_MAX];
 	unsigned int idx[VIRTIO_CMA_WINDOWS_MAX], order[VIRTIO_CMA_WINDOWS_MAX];
 	unsigned int i, nr = 0;
-	bool reached = false;
+	bool reached = false, unmappable = false;
 
 	choice->nr = 0;
 	for (i = 0; i < vcma->nr_windows; i++) {
@@ -132,11 +132,17 @@ enum vcma_reason vcma_choose(struct vcma_choice *choice, struct vcma_dev *vcma,
 		if (win->state != VCMA_WINDOW_USABLE || win->bank != c->bank ||
 		    !window_span(c, win, &span[nr]))
 			continue;
+		if (want->mapping != VCMA_MAP_NONE && !vcma_window_mappable(win)) {
+			unmappable = true;
+			continue;
+		}
 		reached |= vcma_reach_bytes(&want->reach, &span[nr]) >= PAGE_SIZE;
 		if (would_do(&span[nr], want))
 			idx[nr++] = i;
 	}
 	nr = vcma_zone_order(span, nr, &want->reach, order);
+	if (!nr && unmappable)
+		return VCMA_UNMAPPED;
 	if (!nr)
 		return reached ? VCMA_TOO_LARGE : VCMA_NO_WINDOW;
 
@@ -228,7 +234,7 @@ static const char *reason_cure(enum vcma_reason reason, const struct vcma_client
 	case VCMA_NOT_WARM:
 		return "a lease has been asked for, for the next time";
 	case VCMA_UNMAPPED:
-		return "give the kernel more (vmalloc=SIZE on its command line)";
+		return "give the kernel more (vmalloc=SIZE on its command line), and windows below 4 GiB";
 	default:
 		return "see above, and vcmactl on the host";
 	}

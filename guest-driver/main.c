@@ -255,6 +255,23 @@ static int add_instance(struct vcma_dev *vcma)
 	return err;
 }
 
+/* Has the kernel mapped the device's registers where they are? */
+static int check_registers(struct virtio_device *vdev)
+{
+	struct pci_dev *pdev = to_pci_dev(vdev->dev.parent);
+	unsigned int bar;
+
+	for (bar = 0; VCMA_NO_HIGH_REMAP && bar < PCI_STD_NUM_BARS; bar++) {
+		if (pci_resource_end(pdev, bar) <= U32_MAX)
+			continue;
+		dev_err(&vdev->dev,
+			"BAR %u is %pR, and this kernel maps the wrong memory above 4 GiB: start the VM with windows that fit below (dma32=, or less of normal= and highmem=)\n",
+			bar, &pdev->resource[bar]);
+		return -ENODEV;
+	}
+	return 0;
+}
+
 static int check_platform(struct virtio_device *vdev)
 {
 	if (is_kdump_kernel()) {
@@ -266,13 +283,15 @@ static int check_platform(struct virtio_device *vdev)
 		dev_err(&vdev->dev, "not possible in a guest with encrypted memory\n");
 		return -ENODEV;
 	}
+	if (!vdev->dev.parent || !dev_is_pci(vdev->dev.parent)) {
+		dev_err(&vdev->dev, "windows are in BARs: a PCI device is needed\n");
+		return -ENODEV;
+	}
+	if (check_registers(vdev))
+		return -ENODEV;
 	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
 		dev_err(&vdev->dev,
 			"a modern virtio device is needed: start QEMU with disable-legacy=on\n");
-		return -ENODEV;
-	}
-	if (!vdev->dev.parent || !dev_is_pci(vdev->dev.parent)) {
-		dev_err(&vdev->dev, "windows are in BARs: a PCI device is needed\n");
 		return -ENODEV;
 	}
 	return 0;

@@ -19,6 +19,10 @@
  * more than 2 MiB on i386 and 16 MiB on arm, so what the DMA API says of a larger
  * buffer's alignment is true of its DMA address only.
  *
+ * Debian's 6.1 kernel for 32-bit x86 maps the wrong memory above 4 GiB
+ * (VCMA_NO_HIGH_REMAP).  So a window there serves no range that needs a mapping;
+ * and a device that has registers there cannot be used at all (main.c).
+ *
  * A range without a mapping (DMA_ATTR_NO_KERNEL_MAPPING) needs none even to be
  * made zero: that is done page by page through the kernel's local mappings, in
  * any context.  All these mappings are cached alike.

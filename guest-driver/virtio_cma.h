@@ -7,13 +7,16 @@
  * A client is a PCI device whose coherent DMA memory comes from vcma.  Its
  * dma_map_ops are ours from before its driver probes until it is unbound
  * (match.c, attach.c, ops.c; vcma_client.h has its structs).  An allocation
- * becomes a range: whole pages inside a lease (alloc.c), in one of the windows
- * that will do for it (choose.c).  A lease is memory that the host has put in
- * a window, and a window is a part of a BAR of the virtio-cma device, or lies
- * at a fixed address (lease.c, map.c, window.c, fixed.c).  Leases come by PLUG
- * and go by UNPLUG requests (req.c).  An idle lease, one without a range, stays
- * warm until the host asks for it (event.c), until the administrator gives it
- * back (sysfs.c), or until it stands in the way of a larger one.
+ * becomes a range: whole pages inside a lease (range.c, alloc.c), in one of the
+ * windows that will do for it (choose.c).  Streaming maps take ranges, too, where
+ * the kernel cannot be trusted with them (bounce.c).
+ *
+ * A lease is memory that the host has put in a window (lease.c), mapped for the
+ * CPU always or when need be (map.c).  A window is a part of a BAR of the
+ * virtio-cma device, or lies at a fixed address (window.c, fixed.c).  Leases come
+ * by PLUG and go by UNPLUG requests (req.c).  An idle lease, one without a range,
+ * stays warm until the host asks for it (event.c), until the administrator gives
+ * it back (sysfs.c), or until it stands in the way of a larger one.
  *
  * Contexts: alloc may be called in atomic context, and is then served from
  * warm leases only.  free may be called in any context but NMI.  Requests are
@@ -66,6 +69,12 @@ struct vcma_window;
 #else
 #define VCMA_MAP_LEASES 1
 #endif
+
+/*
+ * With an unsigned PAGE_MASK, ioremap() and memremap() of a 32-bit x86 kernel cut
+ * addresses off at 32 bits, and map what happens to be there (Linux 6.1).
+ */
+#define VCMA_NO_HIGH_REMAP (IS_ENABLED(CONFIG_X86_32) && !((u64)PAGE_MASK >> 32))
 
 /**
  * enum vcma_lease_state - what a lease is good for
@@ -446,6 +455,7 @@ void vcma_windows_unclaim(struct vcma_dev *vcma);
 void vcma_windows_fini(struct vcma_dev *vcma);
 struct vcma_window *vcma_window_find(struct vcma_dev *vcma, u32 id);
 const char *vcma_window_zone(const struct vcma_window *win);
+bool vcma_window_mappable(const struct vcma_window *win);
 
 /* fixed.c */
 bool vcma_fixed_claim(struct vcma_window *win);

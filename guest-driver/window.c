@@ -130,6 +130,9 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
 	if (err || win->state != VCMA_WINDOW_USABLE)
 		return err;
 
+	if (!vcma_window_mappable(win))
+		pr_info("window %u is above 4 GiB, where this kernel maps the wrong memory: for buffers without a kernel mapping only\n",
+			win->id);
 	if (!VCMA_MAP_LEASES)
 		win->vaddr = memremap(win->base, win->length, MEMREMAP_WB);
 	if (!VCMA_MAP_LEASES && !win->vaddr) {
@@ -140,6 +143,17 @@ static int window_init(struct vcma_dev *vcma, struct vcma_window *win, unsigned 
 	pr_info("window %u: %llu MiB at %pa (%s%s)\n", win->id, win->length >> 20,
 		&win->base, vcma_window_zone(win), win->fixed ? ", fixed" : "");
 	return 0;
+}
+
+/**
+ * vcma_window_mappable() - can the kernel map leases in a window?
+ * @win: the window
+ *
+ * Return: false if it serves allocations without a kernel mapping only.
+ */
+bool vcma_window_mappable(const struct vcma_window *win)
+{
+	return !VCMA_NO_HIGH_REMAP || win->base + win->length - 1 <= U32_MAX;
 }
 
 /**
