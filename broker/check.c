@@ -18,14 +18,16 @@
 /* I1: the state of one granule agrees with all that refers to it. */
 static const char *check_granule(const struct core_granule *g)
 {
-	bool held = g->state == GRANULE_GRANTING || g->state == GRANULE_LEASED;
+	const struct core_lease *lease = granule_lease(g);
 	const struct chunk *c = chunk_of(g);
 
 	if (g->state >= GRANULE_NR_STATES)
 		return "I1: a granule is in no state";
-	if (held != !!g->lease)
-		return "I1: a granule has a lease and should not, or the other way round";
-	if (g->lease && g->lease->granting != (g->state == GRANULE_GRANTING))
+	if (granule_is_held(g) && !lease)
+		return "I1: a granule is leased and has no lease";
+	if (lease && (g->index < lease->first || g->index - lease->first >= lease->nr))
+		return "I2: a granule is none of its lease's";
+	if (lease && lease->granting != (g->state == GRANULE_GRANTING))
 		return "I1: a granule is not in the state of its lease";
 	if (g->state == GRANULE_RESERVED && !g->wait)
 		return "I1: a granule is reserved for nobody";
@@ -33,9 +35,9 @@ static const char *check_granule(const struct core_granule *g)
 		return "I1: a granule is clean and somebody waits for it";
 	if (!c->user && !granule_is_idle(g->state))
 		return "I9: a granule is in use and nobody is charged for it";
-	if (g->lease && g->lease->share->pool != g->pool)
+	if (lease && lease->share->pool != g->pool)
 		return "I5: a lease lies outside its bank's pool";
-	if (g->lease && g->lease->share != c->user)
+	if (lease && lease->share != c->user)
 		return "I9: a lease lies in a chunk of another VM";
 	return NULL;
 }
@@ -150,7 +152,7 @@ static const char *check_lease(const struct core_lease *lease)
 	uint32_t i;
 
 	for (i = lease->first; i < lease->first + lease->nr; i++) {
-		if (i >= pool->nr || pool->granule[i].lease != lease)
+		if (i >= pool->nr || granule_lease(&pool->granule[i]) != lease)
 			return "I2: a lease does not have all its granules";
 		if (granule_addr(pool, i) != granule_addr(pool, lease->first) +
 					     (i - lease->first) * pool->granule_size)
@@ -290,7 +292,7 @@ static const char *check_wait(const struct wait *wait)
 			return "I9: a request has claimed part of a chunk that is not its VM's";
 		missing -= g->state != GRANULE_RESERVED;
 		if (g->state == GRANULE_QUARANTINED || g->state == GRANULE_BAD ||
-		    (g->lease && !g->lease->order))
+		    (granule_lease(g) && !granule_lease(g)->order))
 			return "I10: a request waits for what nobody has been asked for";
 	}
 	return nr && missing ? "I9: a request counts what is missing wrongly" : NULL;

@@ -238,9 +238,9 @@ static void became_clean(struct core_granule *g)
 	struct core_pool *pool = g->pool;
 
 	/* What was quarantined stood in the way of whole runs. */
-	if (g->backoff)
+	if (g->tries)
 		pool->changed = true;
-	g->backoff = 0;
+	g->tries = 0;
 	pool->scrubbed++;
 	granule_set_state(g, GRANULE_CLEAN);
 	if (g->wait)
@@ -261,7 +261,7 @@ void core_scrubbed(struct core *core, struct core_granule *g,
 	begin(core, now);
 	if (g->state == GRANULE_QUARANTINED) {
 		assert(result == CORE_SCRUB_CLEAN);
-		debt_unquarantine(core, g);
+		debt_unquarantine(g);
 		became_clean(g);
 		settle(core);
 		return;

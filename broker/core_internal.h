@@ -13,29 +13,28 @@
  * struct core_granule - what the core knows of a granule
  * @tag: the daemon's pointer
  * @pool: it belongs to
- * @lease: it is part of, while GRANTING or LEASED
+ * @lease: it is part of, while GRANTING or LEASED; see granule_lease()
+ * @due: ms, when to try again, while QUARANTINED
  * @wait: the request that has claimed it; it becomes RESERVED when CLEAN
- * @debt: while DIRTY: in a queue of the VM that left it so
- * @retry: while QUARANTINED: in core::retry, by @due
- * @due: ms, when to try again
+ * @debt: while DIRTY: in a queue of the VM that left it so; while QUARANTINED:
+ *	in core::retry
  * @index: in its pool
- * @backoff: ms, between the latest two tries
+ * @tries: in a row that did not find its page; 0: it is not missing
  * @state: granule_set_state() alone changes it
+ *
+ * There may be millions: what a granule needs in one state only shares its place.
  */
 struct core_granule {
 	void *tag;
 	struct core_pool *pool;
-	struct core_lease *lease;
-	struct wait *wait;
 	union {
-		struct list debt;
-		struct {
-			struct tree_node retry;
-			uint64_t due;
-		};
+		struct core_lease *lease;
+		uint64_t due;
 	};
+	struct wait *wait;
+	struct list debt;
 	uint32_t index;
-	uint16_t backoff;
+	uint8_t tries;
 	uint8_t state;
 };
 
@@ -193,6 +192,7 @@ struct core_lease {
 
 #define DEBT_URGENT	0
 #define DEBT_ORDINARY	1
+#define DEBT_BACKOFFS	10
 
 struct core {
 	const struct core_ops *ops;
@@ -214,7 +214,7 @@ struct core {
 	struct list debtors[2];		/* VMs with DIRTY granules, taking turns */
 	uint32_t nr_scrubbing;
 	uint32_t nr_retrying;		/* of these, granules that were QUARANTINED */
-	struct tree retry;
+	struct list retry[DEBT_BACKOFFS]; /* QUARANTINED, by how long they wait; the next one first */
 };
 
 static inline struct chunk *chunk_of(const struct core_granule *g)
@@ -225,6 +225,17 @@ static inline struct chunk *chunk_of(const struct core_granule *g)
 static inline uint32_t chunk_index(const struct core_pool *pool, const struct chunk *c)
 {
 	return (uint32_t)(c - pool->chunk);
+}
+
+static inline bool granule_is_held(const struct core_granule *g)
+{
+	return g->state == GRANULE_GRANTING || g->state == GRANULE_LEASED;
+}
+
+/* The lease that @g is part of, or NULL. */
+static inline struct core_lease *granule_lease(const struct core_granule *g)
+{
+	return granule_is_held(g) ? g->lease : NULL;
 }
 
 /* Bytes, from address zero. */

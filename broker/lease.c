@@ -86,7 +86,6 @@ void lease_end(struct core_lease *lease)
 		struct core_granule *g = &pool->granule[i];
 
 		debt_add(core, g);
-		g->lease = NULL;
 	}
 	tree_remove(&core->leases, &lease->by_id);
 	list_del(&lease->in_share);
@@ -98,7 +97,7 @@ void lease_end(struct core_lease *lease)
 
 struct core_lease *lease_at(const struct core_pool *pool, uint32_t i)
 {
-	return pool->granule[i].lease;
+	return granule_lease(&pool->granule[i]);
 }
 
 struct core_lease *lease_first_from(const struct core *core, uint64_t id)
