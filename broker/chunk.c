@@ -53,8 +53,8 @@ static void update_room(struct core_pool *pool, struct chunk *c)
 		return;
 	c->nr_room = c->nr[GRANULE_CLEAN];
 	share->nr_room += c->nr_room;
-	list_add(&share->room[c->home ? ROOM_HOME : ROOM_SHARED][buddy_room(chunk_buddies(pool, c))],
-		 &c->room);
+	list_add(share_room(share, c->home ? ROOM_HOME : ROOM_SHARED,
+			    buddy_room(chunk_buddies(pool, c))), &c->room);
 }
 
 /**

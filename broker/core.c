@@ -33,10 +33,13 @@ struct core *core_new(const struct core_ops *ops, void *opaque)
 		return NULL;
 	core->ops = ops;
 	core->opaque = opaque;
+	core->vms_end = &core->vms;
+	core->shares_end = &core->shares;
 	lease_tree_init(core);
 	wait_init(core);
 	reclaim_init(core);
 	debt_init(core);
+	notify_init(core);
 	return core;
 }
 
@@ -213,7 +216,7 @@ static void cut_off(struct core *core, struct core_vm *vm, bool all)
 	for (bank = 0; bank < VCMA_BANKS_MAX; bank++) {
 		if (!vm->bank[bank])
 			continue;
-		vm->bank[bank]->wants = false;
+		list_del(&vm->bank[bank]->in_wanting);
 		end_leases(vm->bank[bank], all);
 	}
 }

@@ -104,7 +104,8 @@ struct core_pool {
 /**
  * struct core_vm - a tenant
  * @bank: its shares by number; bank[0] is always there
- * @nr_waiting: requests, in all banks
+ * @waits: its requests in all banks, the oldest first
+ * @nr_waiting: how many
  * @debt: DIRTY granules of all banks, see debt.h
  * @in_debt: in core::debtors
  */
@@ -116,6 +117,7 @@ struct core_vm {
 	bool connected;
 	uint32_t pid;
 	struct share *bank[VCMA_BANKS_MAX];
+	struct list waits;
 	uint32_t nr_waiting;
 	struct list debt[2];
 	struct list in_debt[2];
@@ -131,13 +133,14 @@ struct core_vm {
  * @free: its free home chunks
  * @used: its chunks
  * @room: those with room for a small lease, by kind and by 1 + the order of
- *	the largest block free
+ *	the largest block free; see share_room()
  * @nr_room: CLEAN granules in these
  * @state: granules of its chunks in each state, but for the idle ones: CLEAN,
  *	RESERVED and BAD are not counted
  * @nr_missing: granules of its home that are QUARANTINED or BAD
  * @filling: the reclaim order that is being put together
- * @wants: its latest request failed for want of memory
+ * @in_filling: in core::filling, if there is one
+ * @in_wanting: in core::wanting, if its latest request failed for want of memory
  * @wants_more_than: bytes that were available then
  */
 struct share {
@@ -149,7 +152,6 @@ struct share {
 	uint32_t nr_used, nr_coming;
 	struct extent_index free;
 	struct list used;
-	struct list room[2][BUDDY_MAX_ORDER + 2];
 	uint64_t nr_room;
 	struct list leases;
 	uint32_t nr_leases;
@@ -157,12 +159,14 @@ struct share {
 	uint32_t state[GRANULE_NR_STATES];
 	uint32_t nr_missing;
 	struct order *filling;
-	bool wants;
+	struct list in_filling;
+	struct list in_wanting;
 	uint64_t wants_more_than;
 	uint64_t reclaimed;
 	uint64_t refused_size;
 	uint32_t refused_status;
 	char refused_by[VCMA_NAME_MAX];
+	struct list room[];
 };
 
 /**
@@ -203,14 +207,16 @@ struct core {
 	uint64_t last_lease;
 	uint32_t last_id;		/* of orders and operations */
 	struct core_pool *pools;
-	struct core_vm *vms;
-	struct share *shares;		/* of all VMs, in the order in which they are listed */
+	struct core_vm *vms, **vms_end;
+	struct share *shares, **shares_end; /* of all VMs, in the order in which they are listed */
 	struct tree leases;
 	uint32_t nr_leases;
 	struct list waits;		/* the oldest first */
 	uint32_t nr_waits;
 	struct list orders;
 	struct list operations;
+	struct list filling;		/* shares, see share::filling */
+	struct list wanting;		/* shares, see share::in_wanting */
 	struct list debtors[2];		/* VMs with DIRTY granules, taking turns */
 	uint32_t nr_scrubbing;
 	uint32_t nr_retrying;		/* of these, granules that were QUARANTINED */
@@ -243,6 +249,17 @@ static inline uint64_t granule_addr(const struct core_pool *pool, uint32_t index
 {
 	return pool->chunk_addr[index >> pool->order] +
 	       (index & (pool->per - 1)) * pool->granule_size;
+}
+
+/* Lists in share::room. */
+static inline size_t share_rooms(const struct core_pool *pool)
+{
+	return 2 * ((size_t)pool->order + 2);
+}
+
+static inline struct list *share_room(struct share *share, unsigned int kind, unsigned int room)
+{
+	return &share->room[kind * (share->pool->order + 2) + room];
 }
 
 static inline uint32_t share_charged(const struct share *share)

@@ -185,6 +185,7 @@ static void init_vm(struct core_vm *vm, struct core *core, const struct core_vm_
 	vm->core = core;
 	copy_name(vm->name, desc->name);
 	vm->tag = desc->tag;
+	list_init(&vm->waits);
 	for (i = 0; i < 2; i++) {
 		list_init(&vm->debt[i]);
 		list_init(&vm->in_debt[i]);
@@ -195,7 +196,7 @@ static void init_share(struct share *share, struct core_vm *vm, uint32_t bank,
 		       const struct core_share_desc *desc)
 {
 	uint64_t chunk = desc->pool->chunk_size;
-	unsigned int i;
+	size_t i;
 
 	share->vm = vm;
 	share->pool = desc->pool;
@@ -206,10 +207,10 @@ static void init_share(struct share *share, struct core_vm *vm, uint32_t bank,
 	extent_index_init(&share->free, &share->pool->map);
 	list_init(&share->used);
 	list_init(&share->leases);
-	for (i = 0; i < BUDDY_MAX_ORDER + 2; i++) {
-		list_init(&share->room[ROOM_HOME][i]);
-		list_init(&share->room[ROOM_SHARED][i]);
-	}
+	list_init(&share->in_filling);
+	list_init(&share->in_wanting);
+	for (i = 0; i < share_rooms(share->pool); i++)
+		list_init(&share->room[i]);
 }
 
 /* May @vm have it, beside what it has? */
@@ -245,12 +246,12 @@ static bool share_is_valid(const struct core_vm *vm, uint32_t bank,
 int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
 		  const struct core_share_desc *desc, uint64_t *ret_got)
 {
-	struct share *share, **end;
+	struct share *share;
 	uint64_t got;
 
 	if (!share_is_valid(vm, bank, desc))
 		return -EINVAL;
-	share = calloc(1, sizeof(*share));
+	share = calloc(1, sizeof(*share) + share_rooms(desc->pool) * sizeof(share->room[0]));
 	if (!share)
 		return -ENOMEM;
 	init_share(share, vm, bank, desc);
@@ -263,9 +264,8 @@ int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
 			*ret_got = got;
 		return -ENOSPC;
 	}
-	for (end = &core->shares; *end; end = &(*end)->next)
-		;
-	*end = share;
+	*core->shares_end = share;
+	core->shares_end = &share->next;
 	vm->bank[bank] = share;
 	return 0;
 }
@@ -282,7 +282,7 @@ int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
 int core_vm_add(struct core *core, const struct core_vm_desc *desc,
 		struct core_vm **ret_vm, uint64_t *ret_got)
 {
-	struct core_vm *vm, **end;
+	struct core_vm *vm;
 	int ret;
 
 	vm = calloc(1, sizeof(*vm));
@@ -294,9 +294,8 @@ int core_vm_add(struct core *core, const struct core_vm_desc *desc,
 		free(vm);
 		return ret;
 	}
-	for (end = &core->vms; *end; end = &(*end)->next)
-		;
-	*end = vm;
+	*core->vms_end = vm;
+	core->vms_end = &vm->next;
 	*ret_vm = vm;
 	return 0;
 }

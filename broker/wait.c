@@ -36,6 +36,7 @@
  */
 struct wait {
 	struct list in_core;
+	struct list in_vm;
 	struct share *share;
 	uint32_t sequence;
 	uint64_t serial;
@@ -71,6 +72,11 @@ struct share *wait_share(const struct wait *wait)
 struct wait *wait_from(const struct list *in_core)
 {
 	return list_entry(in_core, struct wait, in_core);
+}
+
+static struct wait *from_vm(const struct list *in_vm)
+{
+	return list_entry(in_vm, struct wait, in_vm);
 }
 
 void wait_claim_of(const struct wait *wait, uint32_t *ret_first, uint32_t *ret_nr,
@@ -154,6 +160,7 @@ static void end(struct wait *wait)
 {
 	unclaim(wait);
 	list_del(&wait->in_core);
+	list_del(&wait->in_vm);
 	wait->share->nr_waiting--;
 	wait->share->vm->nr_waiting--;
 	wait->share->vm->core->nr_waits--;
@@ -228,8 +235,8 @@ static bool room_is_coming(const struct wait *wait)
 	if (want->granules >= per || want->ext.align > want->ext.size ||
 	    want->ext.reach.highest != VCMA_NO_ADDR || want->ext.reach.forbidden)
 		return false;
-	for (l = wait->share->vm->core->waits.next; wait_from(l) != wait; l = l->next) {
-		const struct wait *older = wait_from(l);
+	for (l = wait->share->vm->waits.next; from_vm(l) != wait; l = l->next) {
+		const struct wait *older = from_vm(l);
 
 		if (older->share != wait->share || older->want.granules >= per)
 			continue;
@@ -298,8 +305,8 @@ void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_arg
 		status = VCMA_ST_DENIED;
 	else if (vm->nr_waiting >= VCMA_REQUESTS_MAX)
 		status = VCMA_ST_TOO_MANY;
-	list_for_each(l, &core->waits)
-		if (wait_from(l)->share->vm == vm && wait_from(l)->sequence == sequence)
+	list_for_each(l, &vm->waits)
+		if (from_vm(l)->sequence == sequence)
 			status = VCMA_ST_INVALID;
 	wait = status == VCMA_ST_OK ? calloc(1, sizeof(*wait)) : NULL;
 	if (!wait) {
@@ -313,6 +320,7 @@ void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_arg
 	wait->recheck = UINT64_MAX;
 	wait->want = want;
 	list_add(&core->waits, &wait->in_core);
+	list_add(&vm->waits, &wait->in_vm);
 	core->nr_waits++;
 	share->nr_waiting++;
 	vm->nr_waiting++;
@@ -323,11 +331,9 @@ int wait_cancel(struct core_vm *vm, uint32_t sequence)
 {
 	struct list *l;
 
-	list_for_each(l, &vm->core->waits) {
-		struct wait *wait = wait_from(l);
-
-		if (wait->share->vm == vm && wait->sequence == sequence) {
-			refuse(wait, VCMA_ST_CANCELLED, NULL);
+	list_for_each(l, &vm->waits) {
+		if (from_vm(l)->sequence == sequence) {
+			refuse(from_vm(l), VCMA_ST_CANCELLED, NULL);
 			return 0;
 		}
 	}
@@ -338,9 +344,8 @@ void wait_drop_vm(struct core_vm *vm)
 {
 	struct list *l, *tmp;
 
-	list_for_each_safe(l, tmp, &vm->core->waits)
-		if (wait_from(l)->share->vm == vm)
-			end(wait_from(l));
+	list_for_each_safe(l, tmp, &vm->waits)
+		end(from_vm(l));
 }
 
 static bool may_go_on(const struct wait *wait)
