@@ -42,17 +42,52 @@ static const char *check_granule(const struct core_granule *g)
 	return NULL;
 }
 
+/* I9: what a plan sees of the leases in one chunk. */
+static const char *check_leases_in(const struct core_pool *pool, const struct chunk *c)
+{
+	uint32_t ask[POLICY_USES] = { 0 }, i = chunk_index(pool, c) * pool->per, end = i + pool->per;
+	uint64_t refused = 0, refused_at = 0;
+	const struct core_lease *big = NULL;
+
+	while (i < end) {
+		const struct core_lease *lease = lease_at(pool, i);
+
+		i = lease ? lease->first + lease->nr : i + 1;
+		if (!lease)
+			continue;
+		if (lease->nr > pool->per) {
+			big = lease;
+			continue;
+		}
+		if (!lease->order)
+			ask[lease->use] += lease->nr;
+		if (lease->refused > refused)
+			refused = lease->refused;
+		if (lease->refused_at > refused_at)
+			refused_at = lease->refused_at;
+	}
+	if (big != c->big)
+		return "I9: a chunk does not know the lease that it is part of";
+	if (memcmp(ask, c->nr_ask, sizeof(ask)))
+		return "I9: a chunk counts wrongly what can be asked for";
+	if (!big && (refused != c->refused || refused_at != c->refused_at))
+		return "I9: a chunk does not know that a lease in it was refused";
+	return NULL;
+}
+
 /* I1: counts and room of one chunk. */
 static const char *check_counts(const struct core_pool *pool, const struct chunk *c)
 {
 	const uint8_t *node = chunk_buddies(pool, c);
 	uint32_t nr[GRANULE_NR_STATES] = { 0 };
 	uint32_t base = chunk_index(pool, c) * pool->per, claimed = 0, i;
+	const char *bad;
+
 
 	for (i = 0; i < pool->per; i++) {
 		const struct core_granule *g = &pool->granule[base + i];
-		const char *bad = check_granule(g);
 
+		bad = check_granule(g);
 		if (bad)
 			return bad;
 		nr[g->state]++;
@@ -168,7 +203,7 @@ static const char *check_lease(const struct core_lease *lease)
 
 /* What the counters of a VM should be. */
 struct tally {
-	uint32_t used, home, coming, missing;
+	uint32_t used, home, coming, shared, missing;
 	uint64_t room;
 	uint32_t state[GRANULE_NR_STATES];
 };
@@ -202,8 +237,12 @@ static void tally(const struct share *share, struct tally *ret)
 			ret->home++;
 			ret->missing += c->nr[GRANULE_QUARANTINED] + c->nr[GRANULE_BAD];
 		}
-		if (c->claim && wait_share(c->claim) == share && c->user != share)
+		if (c->claim && wait_share(c->claim) == share && c->user != share) {
 			ret->coming++;
+			ret->shared += !c->home;
+		}
+		if (c->user == share)
+			ret->shared += !c->home;
 		if (c->user != share)
 			continue;
 		ret->used++;
@@ -217,7 +256,7 @@ static const char *check_share(const struct share *share)
 {
 	struct tally t = { 0 };
 	struct list *l;
-	uint32_t leases = 0, waiting = 0;
+	uint32_t leases = 0, waiting = 0, idle_granules = 0;
 
 	if (share->vm->bank[share->number] != share)
 		return "I9: a share is none of its VM's banks";
@@ -230,7 +269,8 @@ static const char *check_share(const struct share *share)
 		return "I7: a guarantee is not set aside in its runs";
 	if (t.missing != share->nr_missing)
 		return "I7: a VM does not know what is missing in its home";
-	if (t.used != share->nr_used || t.coming != share->nr_coming)
+	if (t.used != share->nr_used || t.coming != share->nr_coming ||
+	    t.shared != share->nr_shared)
 		return "I9: a VM is charged wrongly";
 	if (share_charged(share) > share->limit)
 		return "I9: a VM is beyond its limit";
@@ -244,7 +284,12 @@ static const char *check_share(const struct share *share)
 		if (bad)
 			return bad;
 		leases++;
+		idle_granules += lease->use == POLICY_IDLE ? lease->nr : 0;
 	}
+	if (idle_granules != share->nr_idle)
+		return "I9: a VM counts wrongly what it says to be idle";
+	if (list_is_empty(&share->in_active) != (!share->nr_shared && !share->nr_waiting))
+		return "I9: a VM that has or wants anything is not counted";
 	if (leases != share->nr_leases)
 		return "I9: a VM counts its leases wrongly";
 	return check_index(&share->free);
@@ -331,7 +376,7 @@ const char *core_check(const struct core *core)
 	const struct core_vm *vm;
 	const char *bad = NULL;
 	struct list *l;
-	uint32_t waits = 0;
+	uint32_t waits = 0, i;
 
 	for (pool = core->pools; pool && !bad; pool = pool->next)
 		bad = check_pool(pool);
@@ -339,6 +384,9 @@ const char *core_check(const struct core *core)
 		bad = check_share(share);
 	for (vm = core->vms; vm && !bad; vm = vm->next)
 		bad = check_vm(vm);
+	for (pool = core->pools; pool && !bad; pool = pool->next)
+		for (i = 0; i < pool->nr_chunks && !bad; i++)
+			bad = check_leases_in(pool, &pool->chunk[i]);
 	if (bad)
 		return bad;
 	list_for_each(l, &core->waits) {

@@ -11,6 +11,7 @@
 
 #include "backing.h"
 #include "config.h"
+#include "policy.h"
 #include "size.h"
 
 #ifndef VCMA_RUNSTATEDIR
@@ -23,7 +24,7 @@
 static const char *const daemon_keys[] = { "run-dir", "operator-socket", "log-level", NULL };
 static const char *const pool_keys[] = { "backing", "size", "chunk", NULL };
 static const char *const vm_keys[] = {
-	"pool", "guarantee", "limit", "socket", "owner", "mode", NULL
+	"pool", "guarantee", "limit", "priority", "socket", "owner", "mode", NULL
 };
 static const char *const bank_keys[] = { "pool", "guarantee", "limit", NULL };
 
@@ -205,6 +206,19 @@ static void parse_mode(GPtrArray *errors, const struct config *cfg, const char *
 	vm->mode = (mode_t)v;
 }
 
+static void parse_priority(GPtrArray *errors, const struct config *cfg, const char *group,
+			   const char *text, struct config_vm *vm)
+{
+	uint32_t n;
+
+	if (parse_number(text, &n) && n <= POLICY_PRIORITY_MAX)
+		vm->priority = (uint8_t)n;
+	else
+		config_error(errors, cfg, group, "priority",
+			     "\"%s\" is not a priority: write 0 (asked first to give back) to %d (asked last)",
+			     text, POLICY_PRIORITY_MAX);
+}
+
 static void parse_backing(GPtrArray *errors, const struct config *cfg, const char *group,
 			  const char *key, const char *text, struct config_pool *pool)
 {
@@ -314,6 +328,7 @@ static struct config_vm *vm_add(struct config *cfg)
 	vm->uid = geteuid();
 	vm->gid = getegid();
 	vm->mode = 0660;
+	vm->priority = POLICY_PRIORITY_DEFAULT;
 	g_ptr_array_add(cfg->vms, vm);
 	return vm;
 }
@@ -355,6 +370,10 @@ static void read_vm(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const c
 	check_keys(errors, cfg, kf, group, vm_keys);
 	copy_name(errors, cfg, group, "VM", group + strlen("vm "), vm->name);
 	read_share(errors, cfg, kf, group, &vm->bank[0]);
+	v = get_value(errors, cfg, kf, group, "priority");
+	if (v)
+		parse_priority(errors, cfg, group, v, vm);
+	g_free(v);
 	v = get_value(errors, cfg, kf, group, "owner");
 	if (v)
 		parse_owner(errors, cfg, group, v, vm);

@@ -41,6 +41,7 @@ struct config_vm {
 	char name[VCMA_NAME_MAX];
 	uint32_t banks;		/* bit n: bank[n] is there; bit 0 always is */
 	struct config_share bank[VCMA_BANKS_MAX];
+	uint8_t priority;	/* up to POLICY_PRIORITY_MAX */
 	char *socket;
 	uid_t uid;		/* who may connect, besides root */
 	gid_t gid;

@@ -7,6 +7,7 @@
 #include "core.h"
 #include "extent.h"
 #include "list.h"
+#include "policy.h"
 #include "tree.h"
 
 /**
@@ -48,6 +49,11 @@ struct core_granule {
  * @nr: granules in each state
  * @nr_claimed: granules claimed one by one, by a request of @user
  * @nr_room: what it adds to share::nr_room
+ * @big: the lease of several chunks that it is part of, or NULL.  All that follows
+ *	is about smaller leases, which lie in it as a whole: so that a plan need not
+ *	look at each
+ * @nr_ask: granules of leases that no order asks for, by what @user says of them
+ * @refused, @refused_at: the latest of core_lease::refused, ::refused_at
  */
 struct chunk {
 	struct share *home;
@@ -58,6 +64,10 @@ struct chunk {
 	uint32_t nr[GRANULE_NR_STATES];
 	uint32_t nr_claimed;
 	uint32_t nr_room;
+	struct core_lease *big;
+	uint32_t nr_ask[POLICY_USES];
+	uint64_t refused;
+	uint64_t refused_at;
 };
 
 /**
@@ -69,6 +79,9 @@ struct chunk {
  * @map: where the chunks are
  * @shared: free shared chunks; those of VMs are in share::free
  * @extents, @longest: maximal runs of consecutive PFNs, and chunks in the longest
+ * @active: shares that have or want any of what is above guarantees
+ * @nr_shares: in all; @view: room for a snapshot of as many
+ * @most: the two shares with the largest guarantees, the larger first; or NULL
  * @changed: a chunk or a lease changed hands since waiters had a look; @look:
  *	they are having it
  */
@@ -90,6 +103,10 @@ struct core_pool {
 	uint8_t *buddies;
 	struct extent_map map;
 	struct extent_index shared;
+	struct list active;
+	uint32_t nr_shares;
+	struct policy_vm *view;
+	const struct share *most[2];
 	uint32_t nr_home;		/* chunks set aside for VMs */
 	uint32_t nr_broken;		/* chunks with a BAD granule */
 	uint32_t state[GRANULE_NR_STATES];
@@ -103,6 +120,7 @@ struct core_pool {
 
 /**
  * struct core_vm - a tenant
+ * @priority: up to POLICY_PRIORITY_MAX; the higher, the later it is asked
  * @bank: its shares by number; bank[0] is always there
  * @waits: its requests in all banks, the oldest first
  * @nr_waiting: how many
@@ -116,6 +134,7 @@ struct core_vm {
 	void *tag;
 	bool connected;
 	uint32_t pid;
+	uint8_t priority;
 	struct share *bank[VCMA_BANKS_MAX];
 	struct list waits;
 	uint32_t nr_waiting;
@@ -130,6 +149,9 @@ struct core_vm {
  * @nr_used: chunks whose user it is
  * @nr_coming: chunks that its requests have claimed, of which it is not the
  *	user yet; together these are charged
+ * @nr_shared: of those that are charged, which are nobody's home
+ * @nr_idle: granules of leases that the VM says to be idle
+ * @in_active: in core_pool::active
  * @free: its free home chunks
  * @used: its chunks
  * @room: those with room for a small lease, by kind and by 1 + the order of
@@ -149,7 +171,9 @@ struct share {
 	struct core_pool *pool;
 	uint32_t number;
 	uint32_t guarantee, run, limit;
-	uint32_t nr_used, nr_coming;
+	uint32_t nr_used, nr_coming, nr_shared;
+	uint32_t nr_idle;
+	struct list in_active;
 	struct extent_index free;
 	struct list used;
 	uint64_t nr_room;
@@ -173,6 +197,7 @@ struct share {
  * struct core_lease - consecutive granules of one VM, in one of its banks
  * @home: one of them is in a home chunk: never reclaimed (I7)
  * @order: the reclaim order that asks for it, or NULL
+ * @use: what its holder says of it, see core_stats()
  * @refused: core::serial when its holder last refused to give it up; 0: never
  * @refused_at: ms, the time of that
  * @mark: core::stamp of the latest core_released() that named it
@@ -185,6 +210,7 @@ struct core_lease {
 	uint32_t first, nr;
 	bool granting;
 	bool home;
+	uint8_t use;
 	struct order *order;
 	uint64_t refused;
 	uint64_t refused_at;
@@ -211,7 +237,7 @@ struct core {
 	struct share *shares, **shares_end; /* of all VMs, in the order in which they are listed */
 	struct tree leases;
 	uint32_t nr_leases;
-	struct list waits;		/* the oldest first */
+	struct list waits;		/* the highest priority first, then the oldest */
 	uint32_t nr_waits;
 	struct list orders;
 	struct list operations;
@@ -260,6 +286,15 @@ static inline size_t share_rooms(const struct core_pool *pool)
 static inline struct list *share_room(struct share *share, unsigned int kind, unsigned int room)
 {
 	return &share->room[kind * (share->pool->order + 2) + room];
+}
+
+/* After any change to what @share has or wants. */
+static inline void share_update_active(struct share *share)
+{
+	if (!share->nr_shared && !share->nr_waiting)
+		list_del(&share->in_active);
+	else if (list_is_empty(&share->in_active))
+		list_add(&share->pool->active, &share->in_active);
 }
 
 static inline uint32_t share_charged(const struct share *share)

@@ -28,6 +28,73 @@ void lease_tree_init(struct core *core)
 	tree_init(&core->leases, id_less, NULL);
 }
 
+static bool is_big(const struct core_lease *lease)
+{
+	return lease->nr > lease->share->pool->per;
+}
+
+static struct chunk *lease_chunk(const struct core_lease *lease)
+{
+	return chunk_of(&lease->share->pool->granule[lease->first]);
+}
+
+/* What a plan sees of a lease changes: @sign -1 before, 1 after. */
+static void tell_chunk(const struct core_lease *lease, int sign)
+{
+	if (!is_big(lease) && !lease->order)
+		lease_chunk(lease)->nr_ask[lease->use] += sign * lease->nr;
+}
+
+void lease_set_order(struct core_lease *lease, struct order *order)
+{
+	tell_chunk(lease, -1);
+	lease->order = order;
+	tell_chunk(lease, 1);
+}
+
+void lease_set_use(struct core_lease *lease, enum policy_use use)
+{
+	tell_chunk(lease, -1);
+	lease->share->nr_idle -= lease->use == POLICY_IDLE ? lease->nr : 0;
+	lease->use = (uint8_t)use;
+	lease->share->nr_idle += lease->use == POLICY_IDLE ? lease->nr : 0;
+	tell_chunk(lease, 1);
+}
+
+void lease_refuse(struct core_lease *lease)
+{
+	struct core *core = lease->share->vm->core;
+	struct chunk *c = lease_chunk(lease);
+
+	lease->refused = core->serial;
+	lease->refused_at = core->now;
+	if (!is_big(lease)) {
+		c->refused = lease->refused;
+		c->refused_at = lease->refused_at;
+	}
+}
+
+/* @lease, which was refused, is no more: what of the others in its chunk? */
+static void forget_refusal(const struct core_lease *lease)
+{
+	const struct core_pool *pool = lease->share->pool;
+	struct chunk *c = lease_chunk(lease);
+	uint32_t i = chunk_index(pool, c) * pool->per, end = i + pool->per;
+
+	c->refused = 0;
+	c->refused_at = 0;
+	while (i < end) {
+		const struct core_lease *other = lease_at(pool, i);
+
+		i = other ? other->first + other->nr : i + 1;
+		if (!other || other->refused < c->refused)
+			continue;
+		c->refused = other->refused;
+		if (other->refused_at > c->refused_at)
+			c->refused_at = other->refused_at;
+	}
+}
+
 /**
  * lease_new() - Make a lease
  * @share: whose it is
@@ -50,6 +117,7 @@ struct core_lease *lease_new(struct share *share, uint32_t first, uint32_t nr)
 	lease->first = first;
 	lease->nr = nr;
 	lease->granting = true;
+	lease->use = POLICY_UNKNOWN;
 	lease->since = core->now;
 	for (i = first; i < first + nr; i++) {
 		struct core_granule *g = &pool->granule[i];
@@ -61,14 +129,43 @@ struct core_lease *lease_new(struct share *share, uint32_t first, uint32_t nr)
 		g->lease = lease;
 		if (c->home)
 			lease->home = true;
-		if (i + 1 == first + nr || chunk_of(g + 1) != c)
+		if (i + 1 == first + nr || chunk_of(g + 1) != c) {
+			c->big = is_big(lease) ? lease : NULL;
 			chunk_settle(pool, c);
+		}
 	}
+	tell_chunk(lease, 1);
 	tree_insert(&core->leases, &lease->by_id);
 	list_add(&share->leases, &lease->in_share);
 	share->nr_leases++;
 	core->nr_leases++;
 	return lease;
+}
+
+/**
+ * core_stats() - A VM says how much of its leases is idle
+ * @core: the core
+ * @vm: the VM
+ * @stats: for each lease: its id, and bytes that the VM does not use
+ * @count: how many
+ * @now: CLOCK_MONOTONIC in ms
+ *
+ * Advice on whom to ask, nothing else.  A lease that is idle in part is in use.
+ * What is not a lease of this VM's is passed over: it may have just been released.
+ */
+void core_stats(struct core *core, struct core_vm *vm, const struct core_stats *stats,
+		uint32_t count, uint64_t now)
+{
+	uint32_t i;
+
+	core->now = now;
+	for (i = 0; i < count; i++) {
+		struct core_lease *lease = core_lease_find(core, stats[i].lease);
+
+		if (lease && lease->share->vm == vm)
+			lease_set_use(lease, stats[i].idle < core_lease_size(lease) ?
+					     POLICY_BUSY : POLICY_IDLE);
+	}
 }
 
 /**
@@ -82,11 +179,16 @@ void lease_end(struct core_lease *lease)
 	struct core *core = share->vm->core;
 	uint32_t i;
 
+	lease_set_use(lease, POLICY_UNKNOWN);
+	tell_chunk(lease, -1);
 	for (i = lease->first; i < lease->first + lease->nr; i++) {
 		struct core_granule *g = &pool->granule[i];
 
 		debt_add(core, g);
+		chunk_of(g)->big = NULL;
 	}
+	if (lease->refused && !is_big(lease))
+		forget_refusal(lease);
 	tree_remove(&core->leases, &lease->by_id);
 	list_del(&lease->in_share);
 	share->nr_leases--;

@@ -12,6 +12,12 @@ void lease_tree_init(struct core *core);
  * NULL: no memory.
  */
 struct core_lease *lease_new(struct share *share, uint32_t first, uint32_t nr);
+/* An order asks for @lease from now on, or (NULL) none does. */
+void lease_set_order(struct core_lease *lease, struct order *order);
+/* Its holder has had its chance to give @lease up, now. */
+void lease_refuse(struct core_lease *lease);
+/* What its holder says of it. */
+void lease_set_use(struct core_lease *lease, enum policy_use use);
 /* All its granules become DIRTY, and it is no more. */
 void lease_end(struct core_lease *lease);
 /* The lease with the lowest id that is not below @id, or NULL. */

@@ -52,6 +52,7 @@ void pool_index_free(struct core_pool *pool)
 	free(pool->chunk);
 	free(pool->chunk_addr);
 	free(pool->buddies);
+	free(pool->view);
 	free(pool);
 }
 
@@ -113,6 +114,7 @@ int core_pool_add(struct core *core, const struct core_pool_desc *desc,
 	if (!pool)
 		return -ENOMEM;
 	pool->core = core;
+	list_init(&pool->active);
 	copy_name(pool->name, desc->name);
 	pool->granule_size = desc->granule_size;
 	pool->chunk_size = desc->chunk_size;
@@ -185,6 +187,7 @@ static void init_vm(struct core_vm *vm, struct core *core, const struct core_vm_
 	vm->core = core;
 	copy_name(vm->name, desc->name);
 	vm->tag = desc->tag;
+	vm->priority = desc->priority < POLICY_PRIORITY_MAX ? desc->priority : POLICY_PRIORITY_MAX;
 	list_init(&vm->waits);
 	for (i = 0; i < 2; i++) {
 		list_init(&vm->debt[i]);
@@ -207,6 +210,7 @@ static void init_share(struct share *share, struct core_vm *vm, uint32_t bank,
 	extent_index_init(&share->free, &share->pool->map);
 	list_init(&share->used);
 	list_init(&share->leases);
+	list_init(&share->in_active);
 	list_init(&share->in_filling);
 	list_init(&share->in_wanting);
 	for (i = 0; i < share_rooms(share->pool); i++)
@@ -232,6 +236,33 @@ static bool share_is_valid(const struct core_vm *vm, uint32_t bank,
 	return true;
 }
 
+/* Room for one more share in snapshots. */
+static int grow_view(struct core_pool *pool)
+{
+	size_t nr = pool->nr_shares;
+	struct policy_vm *view;
+
+	if (nr & (nr - 1)) /* there is room up to the next power of two */
+		return 0;
+	view = realloc(pool->view, (nr ? 2 * nr : 1) * sizeof(*view));
+	if (!view)
+		return -ENOMEM;
+	pool->view = view;
+	return 0;
+}
+
+static void note_guarantee(struct core_pool *pool, const struct share *share)
+{
+	if (!share->guarantee)
+		return;
+	if (!pool->most[0] || share->guarantee > pool->most[0]->guarantee) {
+		pool->most[1] = pool->most[0];
+		pool->most[0] = share;
+	} else if (!pool->most[1] || share->guarantee > pool->most[1]->guarantee) {
+		pool->most[1] = share;
+	}
+}
+
 /**
  * core_bank_add() - Give a VM a share in a pool, and set its guarantee aside
  * @core: the core
@@ -252,8 +283,10 @@ int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
 	if (!share_is_valid(vm, bank, desc))
 		return -EINVAL;
 	share = calloc(1, sizeof(*share) + share_rooms(desc->pool) * sizeof(share->room[0]));
-	if (!share)
+	if (!share || grow_view(desc->pool)) {
+		free(share);
 		return -ENOMEM;
+	}
 	init_share(share, vm, bank, desc);
 	for (got = 0; got < desc->guarantee; got += desc->guarantee_run) {
 		if (add_home_run(share))
@@ -264,6 +297,8 @@ int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
 			*ret_got = got;
 		return -ENOSPC;
 	}
+	desc->pool->nr_shares++;
+	note_guarantee(desc->pool, share);
 	*core->shares_end = share;
 	core->shares_end = &share->next;
 	vm->bank[bank] = share;

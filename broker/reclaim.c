@@ -102,7 +102,7 @@ static int ask(struct core_lease *lease, struct operation *op, uint32_t deadline
 	}
 	order->lease[order->count++] = lease->id;
 	order->left++;
-	lease->order = order;
+	lease_set_order(lease, order);
 	if (order->count == VCMA_IDS_MAX)
 		send(order);
 	return 0;
@@ -124,11 +124,9 @@ static void end_order(struct core *core, struct order *order, bool refused)
 
 		if (!lease || lease->order != order)
 			continue;
-		lease->order = NULL;
-		if (refused) {
-			lease->refused = core->serial;
-			lease->refused_at = core->now;
-		}
+		lease_set_order(lease, NULL);
+		if (refused)
+			lease_refuse(lease);
 		for (j = lease->first; j < lease->first + lease->nr; j++)
 			wait_disturb(lease->share->pool->granule[j].wait);
 		order->left--;
@@ -161,7 +159,7 @@ void reclaim_released(struct core_lease *lease)
 	struct order *order = lease->order;
 	uint64_t bytes = core_lease_size(lease);
 
-	lease->order = NULL;
+	lease_set_order(lease, NULL);
 	lease->share->reclaimed += bytes;
 	lease->share->pool->reclaimed += bytes;
 	if (order->op)

@@ -147,6 +147,7 @@ static int start_share(struct server *s, unsigned int index, unsigned int bank, 
 	const struct pool *pool = vm->bank[bank];
 	struct core_vm_desc desc = {
 		.name = vm->cfg->name,
+		.priority = vm->cfg->priority,
 		.share = {
 			.pool = pool->core,
 			.guarantee = cfg->guarantee,

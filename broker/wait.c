@@ -88,6 +88,18 @@ void wait_claim_of(const struct wait *wait, uint32_t *ret_first, uint32_t *ret_n
 	*ret_whole = wait->whole;
 }
 
+uint32_t wait_wanted(const struct share *share)
+{
+	uint64_t n = 0;
+	struct list *l;
+
+	if (share->nr_waiting)
+		list_for_each(l, &share->vm->waits)
+			if (from_vm(l)->share == share && !from_vm(l)->nr)
+				n += from_vm(l)->want.chunks;
+	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
 void wait_disturb(struct wait *wait)
 {
 	if (wait)
@@ -162,6 +174,7 @@ static void end(struct wait *wait)
 	list_del(&wait->in_core);
 	list_del(&wait->in_vm);
 	wait->share->nr_waiting--;
+	share_update_active(wait->share);
 	wait->share->vm->nr_waiting--;
 	wait->share->vm->core->nr_waits--;
 	free(wait);
@@ -289,6 +302,16 @@ static void look_at(struct wait *wait)
 		refuse(wait, VCMA_ST_INTERNAL, NULL);
 }
 
+/* In core::waits: the first request of a lower priority, or the head. */
+static struct list *next_in_turn(struct core *core, uint8_t priority)
+{
+	struct list *l = &core->waits;
+
+	while (l->prev != &core->waits && wait_from(l->prev)->share->vm->priority < priority)
+		l = l->prev;
+	return l;
+}
+
 void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_args *args)
 {
 	struct share *share = args->bank < VCMA_BANKS_MAX ? vm->bank[args->bank] : NULL;
@@ -319,10 +342,11 @@ void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_arg
 	wait->deadline = core->now + args->deadline_ms;
 	wait->recheck = UINT64_MAX;
 	wait->want = want;
-	list_add(&core->waits, &wait->in_core);
+	list_add(next_in_turn(core, vm->priority), &wait->in_core);
 	list_add(&vm->waits, &wait->in_vm);
 	core->nr_waits++;
 	share->nr_waiting++;
+	share_update_active(share);
 	vm->nr_waiting++;
 	look_at(wait);
 }
