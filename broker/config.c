@@ -22,7 +22,7 @@
 #define UNSET_POOL	G_MAXUINT
 
 static const char *const daemon_keys[] = { "run-dir", "operator-socket", "log-level", NULL };
-static const char *const pool_keys[] = { "backing", "size", "chunk", NULL };
+static const char *const pool_keys[] = { "backing", "size", "chunk", "address", "extents", NULL };
 static const char *const vm_keys[] = {
 	"pool", "guarantee", "limit", "priority", "socket", "owner", "mode", NULL
 };
@@ -225,7 +225,7 @@ static void parse_backing(GPtrArray *errors, const struct config *cfg, const cha
 	pool->backing = backing_find(text);
 	if (!pool->backing)
 		config_error(errors, cfg, group, key,
-			     "there is no backing \"%s\": write hugetlb or memfd", text);
+			     "there is no backing \"%s\": write hugetlb, memfd or sim", text);
 }
 
 static bool copy_name(GPtrArray *errors, const struct config *cfg, const char *group,
@@ -285,6 +285,42 @@ static void read_daemon(GPtrArray *errors, struct config *cfg, GKeyFile *kf, con
 	cfg->log_level = get_value(errors, cfg, kf, group, "log-level");
 }
 
+/* SIZE[,SIZE]... */
+static void parse_extents(GPtrArray *errors, const struct config *cfg, const char *group,
+			  const char *text, struct sim_pattern *p)
+{
+	char **part = g_strsplit(text, ",", -1);
+	unsigned int n = g_strv_length(part);
+
+	if (n > SIM_EXTENTS_MAX)
+		config_error(errors, cfg, group, "extents", "%u lengths are more than %d", n,
+			     SIM_EXTENTS_MAX);
+	for (p->nr = 0; p->nr < MIN(n, SIM_EXTENTS_MAX); p->nr++)
+		parse_size_above_0(errors, cfg, group, "extents", g_strstrip(part[p->nr]),
+				   &p->extent[p->nr]);
+	g_strfreev(part);
+}
+
+/* Where the granules of a pool without memory lie. */
+static void read_sim(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const char *group,
+		     struct config_pool *pool)
+{
+	static const char *const keys[] = { "address", "extents" };
+	char *v;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+		v = get_value(errors, cfg, kf, group, keys[i]);
+		if (v && pool->backing && !pool->backing->simulated)
+			config_error(errors, cfg, group, keys[i],
+				     "is for backing=sim only: where real memory lies is not for you to say");
+		else if (v && i == 0)
+			parse_size_above_0(errors, cfg, group, keys[i], v, &pool->sim.address);
+		else if (v)
+			parse_extents(errors, cfg, group, v, &pool->sim);
+		g_free(v);
+	}
+}
+
 static void read_pool(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const char *group)
 {
 	struct config_pool *pool = g_new0(struct config_pool, 1);
@@ -308,6 +344,7 @@ static void read_pool(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const
 	if (v)
 		parse_size_above_0(errors, cfg, group, "chunk", v, &pool->chunk);
 	g_free(v);
+	read_sim(errors, cfg, kf, group, pool);
 }
 
 static struct config_share *bank_add(struct config_vm *vm, unsigned int bank)

@@ -35,10 +35,10 @@
  * from home to shared chunks, and then by waiting: for dirty chunks to become
  * clean, and for leases in the way to be reclaimed from VMs that use shared
  * chunks.  Policy ranks these (policy.h), and the run with the least to reclaim of the
- * highest rank is chosen; its clean granules become RESERVED at once, the others as they come.  A lease with a granule in
- * a home chunk is never reclaimed (I7).  If a holder refuses (BUSY), another
- * run is tried; if there is none, the request waits for one and fails at its
- * deadline at the latest (I10).
+ * highest rank is chosen; its clean granules become RESERVED at once, the others
+ * as they come.  A lease with a granule in a home chunk is never reclaimed (I7).
+ * If a holder refuses (BUSY), another run is tried; if there is none, the request
+ * waits for one and fails at its deadline at the latest (I10).
  */
 #ifndef VCMA_BROKER_CORE_H
 #define VCMA_BROKER_CORE_H

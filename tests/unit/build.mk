@@ -40,11 +40,11 @@ unit_tests += test-config test-record test-backing test-scrub
 test-scrub-objs := tests/unit/test-scrub.o broker/scrub.o
 test-scrub-libs = $(GLIB_LIBS)
 test-config-objs := tests/unit/test-config.o broker/config.o broker/config_check.o \
-	broker/backing.o broker/backing_hugetlb.o broker/backing_memfd.o broker/log.o \
+	broker/backing.o broker/backing_hugetlb.o broker/backing_memfd.o broker/backing_sim.o broker/log.o \
 	broker/size.o broker/chunk_select.o
 test-config-libs = $(GLIB_LIBS)
 test-record-objs := tests/unit/test-record.o broker/record.o broker/process.o
 test-record-libs = $(GLIB_LIBS)
 test-backing-objs := tests/unit/test-backing.o broker/backing.o broker/backing_hugetlb.o \
-	broker/backing_memfd.o
+	broker/backing_memfd.o broker/backing_sim.o
 test-backing-libs = $(GLIB_LIBS)
