@@ -8,32 +8,6 @@
 #include "backing_sim.h"
 #include "vcma_broker.h"
 
-/**
- * sim_address() - Where is this byte of a pool?
- * @p: the pattern
- * @chunk: bytes
- * @offset: in the pool
- *
- * Return: its address.
- */
-uint64_t sim_address(const struct sim_pattern *p, uint64_t chunk, uint64_t offset)
-{
-	uint64_t period = 0, at = p->address;
-	uint32_t i;
-
-	for (i = 0; i < p->nr; i++)
-		period += p->extent[i];
-	if (!period)
-		return at + offset;
-	at += offset / period * (period + p->nr * chunk);
-	offset %= period;
-	for (i = 0; offset >= p->extent[i]; i++) {
-		offset -= p->extent[i];
-		at += p->extent[i] + chunk;
-	}
-	return at + offset;
-}
-
 static int sim_open(struct backing *b, char **ret_error)
 {
 	(void)b;

@@ -35,7 +35,7 @@ struct core *core_new(const struct core_ops *ops, void *opaque)
 	core->opaque = opaque;
 	core->vms_end = &core->vms;
 	core->shares_end = &core->shares;
-	lease_tree_init(core);
+	lease_table_init(core);
 	wait_init(core);
 	reclaim_init(core);
 	debt_init(core);
@@ -74,6 +74,7 @@ void core_free(struct core *core)
 		core->pools = pool->next;
 		pool_index_free(pool);
 	}
+	lease_table_fini(core);
 	free(core);
 }
 
@@ -147,18 +148,20 @@ void core_lease_failed(struct core *core, struct core_lease *lease, uint64_t now
 int core_released(struct core *core, struct core_vm *vm, const uint64_t *lease,
 		  uint32_t count, uint64_t now)
 {
-	uint32_t i;
+	uint32_t i, named;
 
 	begin(core, now);
-	core->stamp++;
-	for (i = 0; i < count; i++) {
-		struct core_lease *found = core_lease_find(core, lease[i]);
+	for (named = 0; named < count; named++) {
+		struct core_lease *found = core_lease_find(core, lease[named]);
 
-		if (!found || found->share->vm != vm || found->granting ||
-		    found->mark == core->stamp)
-			return -ENOENT;
-		found->mark = core->stamp;
+		if (!found || found->share->vm != vm || found->granting || found->named)
+			break;
+		found->named = true;
 	}
+	for (i = 0; i < named; i++)
+		core_lease_find(core, lease[i])->named = false;
+	if (named < count)
+		return -ENOENT;
 	for (i = 0; i < count; i++) {
 		struct core_lease *found = core_lease_find(core, lease[i]);
 

@@ -225,6 +225,8 @@ bool core_is_idle(const struct core *core);
 
 /* --- questions --- */
 
+uint64_t core_pool_bytes(const struct core_pool *pool);
+
 struct core_granule *core_lease_granule(const struct core_lease *lease, uint32_t i);
 uint32_t core_lease_nr_granules(const struct core_lease *lease);
 uint64_t core_lease_id(const struct core_lease *lease);

@@ -200,21 +200,24 @@ struct share {
  * @use: what its holder says of it, see core_stats()
  * @refused: core::serial when its holder last refused to give it up; 0: never
  * @refused_at: ms, the time of that
- * @mark: core::stamp of the latest core_released() that named it
+ * @named: core_released() has come across it
+ * @same_bucket: the next one there, see lease.h
+ * @by_id: in core::leases
  */
 struct core_lease {
-	struct tree_node by_id;
+	struct core_lease *same_bucket;
+	struct list by_id;
 	struct list in_share;
 	uint64_t id;
 	struct share *share;
 	uint32_t first, nr;
 	bool granting;
 	bool home;
+	bool named;
 	uint8_t use;
 	struct order *order;
 	uint64_t refused;
 	uint64_t refused_at;
-	uint64_t mark;
 	uint64_t since;
 };
 
@@ -228,14 +231,15 @@ struct core {
 	const struct core_ops *ops;
 	void *opaque;
 	uint64_t now;
-	uint64_t stamp;
 	uint64_t serial;		/* of the latest LEASE request */
 	uint64_t last_lease;
 	uint32_t last_id;		/* of orders and operations */
 	struct core_pool *pools;
 	struct core_vm *vms, **vms_end;
 	struct share *shares, **shares_end; /* of all VMs, in the order in which they are listed */
-	struct tree leases;
+	struct list leases;		/* in the order of their ids */
+	struct core_lease **bucket;	/* of leases, see lease.h */
+	uint32_t nr_buckets;		/* a power of two, or 0 */
 	uint32_t nr_leases;
 	struct list waits;		/* the highest priority first, then the oldest */
 	uint32_t nr_waits;

@@ -6,26 +6,83 @@
 #include "debt.h"
 #include "granule.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
-static struct core_lease *id_lease(const struct tree_node *n)
+static struct core_lease *id_lease(const struct list *l)
 {
-	return tree_entry(n, struct core_lease, by_id);
+	return list_entry(l, struct core_lease, by_id);
 }
 
-static bool id_less(const struct tree_node *a, const struct tree_node *b)
+void lease_table_init(struct core *core)
 {
-	return id_lease(a)->id < id_lease(b)->id;
+	list_init(&core->leases);
 }
 
-static bool id_below(const struct tree_node *n, const void *key)
+void lease_table_fini(struct core *core)
 {
-	return id_lease(n)->id < *(const uint64_t *)key;
+	free(core->bucket);
 }
 
-void lease_tree_init(struct core *core)
+static struct core_lease **bucket_of(const struct core *core, uint64_t id)
 {
-	tree_init(&core->leases, id_less, NULL);
+	return &core->bucket[id & (core->nr_buckets - 1)];
+}
+
+/**
+ * lease_table_grow() - Be ready for more leases
+ * @core: the core
+ * @granules: there are in all; no more leases can there be
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int lease_table_grow(struct core *core, uint64_t granules)
+{
+	struct core_lease **bucket;
+	uint32_t nr = 1;
+	struct list *l;
+
+	while (nr < granules / LEASES_PER_BUCKET && nr < UINT32_C(1) << 31)
+		nr *= 2;
+	if (nr <= core->nr_buckets)
+		return 0;
+	bucket = calloc(nr, sizeof(*bucket));
+	if (!bucket)
+		return -ENOMEM;
+	free(core->bucket);
+	core->bucket = bucket;
+	core->nr_buckets = nr;
+	list_for_each(l, &core->leases) {
+		struct core_lease *lease = id_lease(l);
+
+		lease->same_bucket = *bucket_of(core, lease->id);
+		*bucket_of(core, lease->id) = lease;
+	}
+	return 0;
+}
+
+static void table_add(struct core *core, struct core_lease *lease)
+{
+	struct list *after = core->leases.prev;
+
+	/* A new id is the highest. */
+	while (after != &core->leases && id_lease(after)->id > lease->id)
+		after = after->prev;
+	list_add(after->next, &lease->by_id);
+	lease->same_bucket = *bucket_of(core, lease->id);
+	*bucket_of(core, lease->id) = lease;
+	core->nr_leases++;
+}
+
+static void table_remove(struct core *core, struct core_lease *lease)
+{
+	struct core_lease **at = bucket_of(core, lease->id);
+
+	while (*at != lease)
+		at = &(*at)->same_bucket;
+	*at = lease->same_bucket;
+	list_del(&lease->by_id);
+	core->nr_leases--;
 }
 
 static bool is_big(const struct core_lease *lease)
@@ -135,10 +192,9 @@ struct core_lease *lease_new(struct share *share, uint32_t first, uint32_t nr)
 		}
 	}
 	tell_chunk(lease, 1);
-	tree_insert(&core->leases, &lease->by_id);
+	table_add(core, lease);
 	list_add(&share->leases, &lease->in_share);
 	share->nr_leases++;
-	core->nr_leases++;
 	return lease;
 }
 
@@ -189,10 +245,9 @@ void lease_end(struct core_lease *lease)
 	}
 	if (lease->refused && !is_big(lease))
 		forget_refusal(lease);
-	tree_remove(&core->leases, &lease->by_id);
+	table_remove(core, lease);
 	list_del(&lease->in_share);
 	share->nr_leases--;
-	core->nr_leases--;
 	pool->changed = true;
 	free(lease);
 }
@@ -200,13 +255,6 @@ void lease_end(struct core_lease *lease)
 struct core_lease *lease_at(const struct core_pool *pool, uint32_t i)
 {
 	return granule_lease(&pool->granule[i]);
-}
-
-struct core_lease *lease_first_from(const struct core *core, uint64_t id)
-{
-	struct tree_node *n = tree_find(&core->leases, id_below, &id);
-
-	return n ? id_lease(n) : NULL;
 }
 
 /**
@@ -218,9 +266,26 @@ struct core_lease *lease_first_from(const struct core *core, uint64_t id)
  */
 struct core_lease *core_lease_find(const struct core *core, uint64_t id)
 {
-	struct core_lease *lease = lease_first_from(core, id);
+	struct core_lease *lease = core->nr_leases ? *bucket_of(core, id) : NULL;
 
-	return lease && lease->id == id ? lease : NULL;
+	while (lease && lease->id != id)
+		lease = lease->same_bucket;
+	return lease;
+}
+
+struct core_lease *lease_first_from(const struct core *core, uint64_t id)
+{
+	struct core_lease *lease = core_lease_find(core, id);
+	struct list *l;
+
+	if (lease)
+		return lease;
+	/* Who walks along the list has most likely seen the one before. */
+	lease = id ? core_lease_find(core, id - 1) : NULL;
+	l = lease ? lease->by_id.next : core->leases.next;
+	while (l != &core->leases && id_lease(l)->id < id)
+		l = l->next;
+	return l != &core->leases ? id_lease(l) : NULL;
 }
 
 struct core_granule *core_lease_granule(const struct core_lease *lease, uint32_t i)

@@ -2,6 +2,7 @@
 /* pool_index.c - pools, VMs and their shares as the core knows them: making and freeing */
 
 #include "pool_index.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -106,6 +107,7 @@ int core_pool_add(struct core *core, const struct core_pool_desc *desc,
 		  struct core_pool **ret_pool)
 {
 	struct core_pool *pool, **end;
+	uint64_t granules = 0;
 	int ret;
 
 	if (!desc_is_valid(desc))
@@ -124,16 +126,23 @@ int core_pool_add(struct core *core, const struct core_pool_desc *desc,
 	pool->per = (uint32_t)(desc->chunk_size / desc->granule_size);
 	pool->order = (unsigned int)__builtin_ctz(pool->per);
 	pool->nr_chunks = desc->nr / pool->per;
+	for (end = &core->pools; *end; end = &(*end)->next)
+		granules += (*end)->nr;
 	ret = fill(pool, desc);
+	if (!ret)
+		ret = lease_table_grow(core, granules + desc->nr);
 	if (ret) {
 		pool_index_free(pool);
 		return ret;
 	}
-	for (end = &core->pools; *end; end = &(*end)->next)
-		;
 	*end = pool;
 	*ret_pool = pool;
 	return 0;
+}
+
+uint64_t core_pool_bytes(const struct core_pool *pool)
+{
+	return pool->nr * pool->granule_size;
 }
 
 /* Give the home chunks of @share back to the shared part. */

@@ -41,7 +41,7 @@ test-scrub-objs := tests/unit/test-scrub.o broker/scrub.o
 test-scrub-libs = $(GLIB_LIBS)
 test-config-objs := tests/unit/test-config.o broker/config.o broker/config_check.o \
 	broker/backing.o broker/backing_hugetlb.o broker/backing_memfd.o broker/backing_sim.o broker/log.o \
-	broker/size.o broker/chunk_select.o
+	broker/size.o broker/chunk_select.o broker/sim_pattern.o
 test-config-libs = $(GLIB_LIBS)
 test-record-objs := tests/unit/test-record.o broker/record.o broker/process.o
 test-record-libs = $(GLIB_LIBS)
