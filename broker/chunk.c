@@ -65,8 +65,9 @@ static void update_room(struct core_pool *pool, struct chunk *c)
 		return;
 	c->nr_room = c->nr[GRANULE_CLEAN];
 	share->nr_room += c->nr_room;
+	/* First: who fills one chunk after the other leaves the others whole. */
 	list_add(share_room(share, c->home ? ROOM_HOME : ROOM_SHARED,
-			    buddy_room(chunk_buddies(pool, c))), &c->room);
+			    buddy_room(chunk_buddies(pool, c)))->next, &c->room);
 }
 
 /**

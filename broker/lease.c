@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define PREFETCH_MAX	16
+
 static struct core_lease *id_lease(const struct list *l)
 {
 	return list_entry(l, struct core_lease, by_id);
@@ -92,7 +94,9 @@ static bool is_big(const struct core_lease *lease)
 
 static struct chunk *lease_chunk(const struct core_lease *lease)
 {
-	return chunk_of(&lease->share->pool->granule[lease->first]);
+	const struct core_pool *pool = lease->share->pool;
+
+	return &pool->chunk[lease->first >> pool->order];
 }
 
 /* What a plan sees of a lease changes: @sign -1 before, 1 after. */
@@ -152,6 +156,15 @@ static void forget_refusal(const struct core_lease *lease)
 	}
 }
 
+/* In a large pool none of them is in the cache: fetch them side by side. */
+static void fetch_granules(const struct core_pool *pool, uint32_t first, uint32_t nr)
+{
+	uint32_t i;
+
+	for (i = first; i < first + nr && i < first + PREFETCH_MAX; i++)
+		__builtin_prefetch(&pool->granule[i], 1);
+}
+
 /**
  * lease_new() - Make a lease
  * @share: whose it is
@@ -162,11 +175,14 @@ static void forget_refusal(const struct core_lease *lease)
  */
 struct core_lease *lease_new(struct share *share, uint32_t first, uint32_t nr)
 {
-	struct core_lease *lease = calloc(1, sizeof(*lease));
 	struct core_pool *pool = share->pool;
 	struct core *core = share->vm->core;
+	struct core_lease *lease;
 	uint32_t i;
 
+	fetch_granules(pool, first, nr);
+	__builtin_prefetch(bucket_of(core, core->last_lease + 1), 1);
+	lease = calloc(1, sizeof(*lease));
 	if (!lease)
 		return NULL;
 	lease->id = ++core->last_lease;
@@ -235,6 +251,7 @@ void lease_end(struct core_lease *lease)
 	struct core *core = share->vm->core;
 	uint32_t i;
 
+	fetch_granules(pool, lease->first, lease->nr);
 	lease_set_use(lease, POLICY_UNKNOWN);
 	tell_chunk(lease, -1);
 	for (i = lease->first; i < lease->first + lease->nr; i++) {

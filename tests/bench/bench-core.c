@@ -5,10 +5,10 @@
  *
  *	bench-core
  *
- * Each pool is half full of leases of 2 to 32 MiB of 16 VMs, which come and go at
- * random; the cost is that of one lease from request to acknowledgement, the
- * median of many small batches.  Nothing here is asserted: `make bench` shows it
- * side by side.
+ * Each pool is half full of leases of 2 to 32 MiB of 4 VMs, which come and go at
+ * random; the cost is that of one lease of 2 or 16 MiB from request to
+ * acknowledgement, the median of many small batches.  Nothing here is asserted: `make bench`
+ * shows it side by side.
  */
 
 #include "bench-pool.h"
@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VMS	16
+#define VMS	4
 #define BATCH	32
 #define BATCHES	2000
 
@@ -43,12 +43,12 @@ static void die_if(bool bad, const char *what)
 	exit(1);
 }
 
-static void some_lease(struct load *l)
+static void some_lease(struct load *l, uint32_t granules)
 {
 	struct held *h = &l->held[l->nr];
 
 	h->vm = l->vm[bench_roll(l->b, VMS)];
-	h->granules = 1u << bench_roll(l->b, 5);
+	h->granules = granules;
 	h->id = bench_lease(l->b, h->vm, h->granules * GRANULE, 1000, NULL);
 	if (!h->id)
 		return;
@@ -100,14 +100,52 @@ static uint64_t measure_plan(struct load *l, uint64_t *ns, uint32_t nr)
 	return median(ns, nr);
 }
 
-/* ns of one lease, of its return until it is clean, and of a plan that finds nothing. */
-static void measure(uint32_t nr, uint64_t ret_ns[3])
+static void churn(struct load *l, uint32_t steps)
 {
-	static uint64_t lease[BATCHES], release[BATCHES], plan[BATCHES / 10];
-	static const uint64_t extent[] = { 4 * GIB, GIB, 16 * GIB };
-	struct load l = { .most = nr / 2 };
+	while (steps--) {
+		some_lease(l, 1u << bench_roll(l->b, 5));
+		while (l->granules > l->most)
+			some_release(l);
+	}
+}
+
+/* ns of one lease of so many granules, and of a return until all is clean. */
+static void measure_leases(struct load *l, uint32_t granules, uint64_t *ret_lease,
+			   uint64_t *ret_release)
+{
+	static uint64_t lease[BATCHES], release[BATCHES];
 	uint32_t i, j, before;
 	uint64_t t;
+
+	for (i = 0; i < BATCHES; i++) {
+		before = l->nr;
+		t = bench_ns();
+		for (j = 0; j < BATCH; j++)
+			some_lease(l, granules);
+		lease[i] = (bench_ns() - t) / BATCH;
+		die_if(l->nr == before, "all leases were refused");
+		t = bench_ns();
+		for (j = 0; l->nr > before; j++)
+			some_release(l);
+		release[i] = (bench_ns() - t) / j;
+		churn(l, BATCH);
+	}
+	*ret_lease = median(lease, BATCHES);
+	*ret_release = median(release, BATCHES);
+}
+
+struct cost {
+	uint64_t small, large, release, plan;	/* ns */
+};
+
+static struct cost measure(uint32_t nr)
+{
+	static uint64_t plan[BATCHES / 10];
+	static const uint64_t extent[] = { 4 * GIB, GIB, 16 * GIB };
+	struct load l = { .most = nr / 2 };
+	uint64_t release;
+	struct cost ret;
+	uint32_t i;
 
 	l.b = bench_pool_new(nr, 0, extent, nr > 10000 ? 3 : 0, 7);
 	l.held = calloc(nr + BATCH, sizeof(*l.held));
@@ -115,50 +153,38 @@ static void measure(uint32_t nr, uint64_t ret_ns[3])
 	for (i = 0; i < VMS; i++)
 		l.vm[i] = bench_vm(l.b, i, 5, 0, 0, core_pool_bytes(l.b->pool));
 	/* Several times over, so that chunks and extents are as they are after a while. */
-	for (i = 0; i < 4 * nr / 8 || l.granules < l.most; i++) {
-		some_lease(&l);
-		while (l.granules > l.most)
-			some_release(&l);
-	}
-	for (i = 0; i < BATCHES; i++) {
-		before = l.nr;
-		t = bench_ns();
-		for (j = 0; j < BATCH; j++)
-			some_lease(&l);
-		t = bench_ns() - t;
-		die_if(l.nr == before, "all leases were refused");
-		lease[i] = t / BATCH;
-		t = bench_ns();
-		for (j = 0; l.nr > before; j++)
-			some_release(&l);
-		release[i] = (bench_ns() - t) / j;
-		while (l.granules > l.most)
-			some_release(&l);
-	}
-	ret_ns[0] = median(lease, BATCHES);
-	ret_ns[1] = median(release, BATCHES);
-	ret_ns[2] = measure_plan(&l, plan, BATCHES / 10);
+	churn(&l, nr / 2);
+	measure_leases(&l, 1, &ret.small, &ret.release);
+	measure_leases(&l, 8, &ret.large, &release);
+	ret.plan = measure_plan(&l, plan, BATCHES / 10);
 	free(l.held);
 	bench_pool_free(l.b);
 	malloc_trim(0);
+	return ret;
+}
+
+static double growth(uint64_t ns, uint64_t first)
+{
+	return (double)ns / (double)first;
 }
 
 static void times(void)
 {
 	static const uint32_t sizes[] = { 1000, 30000, 1000000 };
-	uint64_t first[3] = { 0 }, ns[3];
+	struct cost first = { 0 }, c;
 	size_t i;
 
-	printf("%-10s %12s %8s %18s %8s %14s\n", "granules", "lease, ns", "growth",
-	       "until clean, ns", "growth", "a plan, us");
+	printf("%-9s | %8s %6s | %8s %6s | %8s %6s | %s\n", "granules", "2M, ns", "growth",
+	       "16M, ns", "growth", "back, ns", "growth", "a plan, us");
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		measure(sizes[i], ns);
+		c = measure(sizes[i]);
 		if (!i)
-			first[0] = ns[0], first[1] = ns[1];
-		printf("%-10u %12llu %8.2f %18llu %8.2f %14.1f\n", sizes[i],
-		       (unsigned long long)ns[0], (double)ns[0] / (double)first[0],
-		       (unsigned long long)ns[1], (double)ns[1] / (double)first[1],
-		       (double)ns[2] / 1000);
+			first = c;
+		printf("%-9u | %8llu %6.2f | %8llu %6.2f | %8llu %6.2f | %10.1f\n", sizes[i],
+		       (unsigned long long)c.small, growth(c.small, first.small),
+		       (unsigned long long)c.large, growth(c.large, first.large),
+		       (unsigned long long)c.release, growth(c.release, first.release),
+		       (double)c.plan / 1000);
 	}
 }
 
