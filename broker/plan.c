@@ -7,6 +7,8 @@
 #include "policy.h"
 #include "wait.h"
 
+#include <string.h>
+
 /* What stands in the way of having a chunk; the later ones weigh more. */
 enum bar {
 	BAR_NONE,
@@ -159,14 +161,36 @@ static void add_cost(struct scan *s, const struct look *look, bool big, uint32_t
 		s->cost.asked[rank] += sign * look->big->nr;
 }
 
-/* The run grows by the chunk after it. */
+/* Does no run with such a chunk teach anything? */
+static bool is_fatal(const struct scan *s, enum bar bar)
+{
+	return bar == BAR_OWN || bar == BAR_BROKEN || (bar == BAR_REFUSED && s->refused);
+}
+
+/* The run begins anew at @index. */
+static void restart(struct scan *s, uint32_t index)
+{
+	s->first = index;
+	if (!s->nr)
+		return;
+	s->nr = 0;
+	s->mine = 0;
+	memset(s->bars, 0, sizeof(s->bars));
+	memset(&s->cost, 0, sizeof(s->cost));
+}
+
+/* The run grows by the chunk after it, or begins anew behind that one. */
 static void take_in(struct scan *s)
 {
 	uint32_t index = s->first + s->nr;
 	struct look look = look_at(s, index);
 
-	s->bars[look.bar]++;
 	s->all[look.bar]++;
+	if (is_fatal(s, look.bar)) {
+		restart(s, index + 1);
+		return;
+	}
+	s->bars[look.bar]++;
 	s->mine += look.mine;
 	/* A lease of several chunks counts once, when its first chunk in the run comes in. */
 	add_cost(s, &look, look.big &&
@@ -207,10 +231,8 @@ static void judge_run(struct scan *s)
 	uint64_t addr;
 	uint32_t c;
 
-	if (!extent_consecutive(&share->pool->map, s->first, s->nr) || s->bars[BAR_BROKEN] ||
+	if (!extent_consecutive(&share->pool->map, s->first, s->nr) ||
 	    !extent_place(&share->pool->map, s->first, s->nr, &s->want->ext, &c, &addr))
-		return;
-	if (s->bars[BAR_OWN])
 		return;
 	if (s->bars[BAR_GUARANTEE]) {
 		if (!s->guaranteed || s->bars[BAR_GUARANTEE] < s->by_bars) {
