@@ -44,30 +44,30 @@ struct core_granule {
  * @home: the VM whose guarantee it is part of, for ever; NULL: shared
  * @user: the VM that is charged for it; NULL: it is free, and in an extent index
  * @claim: the request that waits for the whole of it
- * @used: in share::used of @user
- * @room: in share::room of @user, if it has room for small leases
+ * @big: the lease of several chunks that it is part of, or NULL
  * @nr: granules in each state
  * @nr_claimed: granules claimed one by one, by a request of @user
  * @nr_room: what it adds to share::nr_room
- * @big: the lease of several chunks that it is part of, or NULL.  All that follows
- *	is about smaller leases, which lie in it as a whole: so that a plan need not
- *	look at each
- * @nr_ask: granules of leases that no order asks for, by what @user says of them
+ * @nr_ask: granules of leases that no order asks for, by what @user says of them;
+ *	this and what follows is about leases that lie in the chunk as a whole: so that a
+ *	plan need not look at each
  * @refused, @refused_at: the latest of core_lease::refused, ::refused_at
+ * @used: in share::used of @user
+ * @room: in share::room of @user, if it has room for small leases
  */
 struct chunk {
 	struct share *home;
 	struct share *user;
 	struct wait *claim;
-	struct list used;
-	struct list room;
+	struct core_lease *big;
 	uint32_t nr[GRANULE_NR_STATES];
 	uint32_t nr_claimed;
 	uint32_t nr_room;
-	struct core_lease *big;
 	uint32_t nr_ask[POLICY_USES];
 	uint64_t refused;
 	uint64_t refused_at;
+	struct list used;
+	struct list room;
 };
 
 /**
