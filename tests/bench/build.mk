@@ -10,3 +10,5 @@ test_programs += bench-study
 bench-study-objs := tests/bench/bench-study.o $(study-objs)
 unit_tests += test-study
 test-study-objs := tests/bench/test-study.o $(study-objs)
+test_programs += bench-lease
+bench-lease-objs := tests/bench/bench-lease.o $(vcma-wire-objs)
