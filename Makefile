@@ -16,7 +16,7 @@
 #
 # Variables: V=1 shows commands, C=1 runs $(CHECK) on each source, O=DIR puts
 # objects there, SANITIZE=address,undefined instruments, CASE=glob selects VM
-# cases, ARCHES=LIST restricts for which guests modules are built, DESTDIR= stages
+# cases, BENCH=NAME a benchmark, ARCHES=LIST restricts for which guests modules are built, DESTDIR= stages
 # an installation, VCMA_DEPS=no forbids apt.
 
 .DEFAULT_GOAL := all
@@ -275,6 +275,11 @@ check-style: check-deps tests-built
 #: check-install   install into an empty directory, run, uninstall, empty again
 check-install: all
 	$(Q)tests/run $(run_install)
+.PHONY: bench
+BENCH ?= broker
+#: bench           times and memory of this machine; BENCH=broker
+bench: tests-built
+	$(Q)for b in $(BENCH); do tests/bench/$$b || exit 1; done
 #: demo            two guests share one contiguous pool, end to end
 demo: tests-built qemu driver-of-amd64 vm-deps
 	$(Q)tests/demo/run

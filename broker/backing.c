@@ -13,11 +13,12 @@
 static const struct backing_ops *const all_backings[] = {
 	&backing_hugetlb,
 	&backing_memfd,
+	&backing_sim,
 };
 
 /**
  * backing_find - a backing by its name in the configuration
- * @name: "hugetlb" or "memfd"
+ * @name: "hugetlb", "memfd" or "sim"
  *
  * Return: its operations, or NULL.
  */

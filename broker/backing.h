@@ -37,6 +37,7 @@ struct backing_ops {
 	bool contiguous;	/* PFNs are real: consecutive ones are neighbours */
 	bool revocable;		/* revoke() works while a process holds the file */
 	bool isolating;		/* a file gives no way to any other granule */
+	bool simulated;		/* there is no memory, and no file: see backing_sim.h */
 
 	/* Get ready.  0, or -errno with the cause and the cure in *ret_error (g_free). */
 	int (*open)(struct backing *b, char **ret_error);
@@ -78,6 +79,7 @@ struct backing {
 
 extern const struct backing_ops backing_hugetlb;
 extern const struct backing_ops backing_memfd;
+extern const struct backing_ops backing_sim;
 
 int backing_open(const struct backing_ops *ops, struct backing **ret_backing, char **ret_error);
 void backing_close(struct backing *b);

@@ -18,14 +18,16 @@
 /* I1: the state of one granule agrees with all that refers to it. */
 static const char *check_granule(const struct core_granule *g)
 {
-	bool held = g->state == GRANULE_GRANTING || g->state == GRANULE_LEASED;
+	const struct core_lease *lease = granule_lease(g);
 	const struct chunk *c = chunk_of(g);
 
 	if (g->state >= GRANULE_NR_STATES)
 		return "I1: a granule is in no state";
-	if (held != !!g->lease)
-		return "I1: a granule has a lease and should not, or the other way round";
-	if (g->lease && g->lease->granting != (g->state == GRANULE_GRANTING))
+	if (granule_is_held(g) && !lease)
+		return "I1: a granule is leased and has no lease";
+	if (lease && (g->index < lease->first || g->index - lease->first >= lease->nr))
+		return "I2: a granule is none of its lease's";
+	if (lease && lease->granting != (g->state == GRANULE_GRANTING))
 		return "I1: a granule is not in the state of its lease";
 	if (g->state == GRANULE_RESERVED && !g->wait)
 		return "I1: a granule is reserved for nobody";
@@ -33,10 +35,43 @@ static const char *check_granule(const struct core_granule *g)
 		return "I1: a granule is clean and somebody waits for it";
 	if (!c->user && !granule_is_idle(g->state))
 		return "I9: a granule is in use and nobody is charged for it";
-	if (g->lease && g->lease->share->pool != g->pool)
+	if (lease && lease->share->pool != g->pool)
 		return "I5: a lease lies outside its bank's pool";
-	if (g->lease && g->lease->share != c->user)
+	if (lease && lease->share != c->user)
 		return "I9: a lease lies in a chunk of another VM";
+	return NULL;
+}
+
+/* I9: what a plan sees of the leases in one chunk. */
+static const char *check_leases_in(const struct core_pool *pool, const struct chunk *c)
+{
+	uint32_t ask[POLICY_USES] = { 0 }, i = chunk_index(pool, c) * pool->per, end = i + pool->per;
+	uint64_t refused = 0, refused_at = 0;
+	const struct core_lease *big = NULL;
+
+	while (i < end) {
+		const struct core_lease *lease = lease_at(pool, i);
+
+		i = lease ? lease->first + lease->nr : i + 1;
+		if (!lease)
+			continue;
+		if (lease->nr > pool->per) {
+			big = lease;
+			continue;
+		}
+		if (!lease->order)
+			ask[lease->use] += lease->nr;
+		if (lease->refused > refused)
+			refused = lease->refused;
+		if (lease->refused_at > refused_at)
+			refused_at = lease->refused_at;
+	}
+	if (big != c->big)
+		return "I9: a chunk does not know the lease that it is part of";
+	if (memcmp(ask, c->nr_ask, sizeof(ask)))
+		return "I9: a chunk counts wrongly what can be asked for";
+	if (!big && (refused != c->refused || refused_at != c->refused_at))
+		return "I9: a chunk does not know that a lease in it was refused";
 	return NULL;
 }
 
@@ -46,11 +81,13 @@ static const char *check_counts(const struct core_pool *pool, const struct chunk
 	const uint8_t *node = chunk_buddies(pool, c);
 	uint32_t nr[GRANULE_NR_STATES] = { 0 };
 	uint32_t base = chunk_index(pool, c) * pool->per, claimed = 0, i;
+	const char *bad;
+
 
 	for (i = 0; i < pool->per; i++) {
 		const struct core_granule *g = &pool->granule[base + i];
-		const char *bad = check_granule(g);
 
+		bad = check_granule(g);
 		if (bad)
 			return bad;
 		nr[g->state]++;
@@ -150,7 +187,7 @@ static const char *check_lease(const struct core_lease *lease)
 	uint32_t i;
 
 	for (i = lease->first; i < lease->first + lease->nr; i++) {
-		if (i >= pool->nr || pool->granule[i].lease != lease)
+		if (i >= pool->nr || granule_lease(&pool->granule[i]) != lease)
 			return "I2: a lease does not have all its granules";
 		if (granule_addr(pool, i) != granule_addr(pool, lease->first) +
 					     (i - lease->first) * pool->granule_size)
@@ -166,7 +203,7 @@ static const char *check_lease(const struct core_lease *lease)
 
 /* What the counters of a VM should be. */
 struct tally {
-	uint32_t used, home, coming, missing;
+	uint32_t used, home, coming, shared, missing;
 	uint64_t room;
 	uint32_t state[GRANULE_NR_STATES];
 };
@@ -200,8 +237,12 @@ static void tally(const struct share *share, struct tally *ret)
 			ret->home++;
 			ret->missing += c->nr[GRANULE_QUARANTINED] + c->nr[GRANULE_BAD];
 		}
-		if (c->claim && wait_share(c->claim) == share && c->user != share)
+		if (c->claim && wait_share(c->claim) == share && c->user != share) {
 			ret->coming++;
+			ret->shared += !c->home;
+		}
+		if (c->user == share)
+			ret->shared += !c->home;
 		if (c->user != share)
 			continue;
 		ret->used++;
@@ -215,7 +256,7 @@ static const char *check_share(const struct share *share)
 {
 	struct tally t = { 0 };
 	struct list *l;
-	uint32_t leases = 0, waiting = 0;
+	uint32_t leases = 0, waiting = 0, idle_granules = 0;
 
 	if (share->vm->bank[share->number] != share)
 		return "I9: a share is none of its VM's banks";
@@ -228,7 +269,8 @@ static const char *check_share(const struct share *share)
 		return "I7: a guarantee is not set aside in its runs";
 	if (t.missing != share->nr_missing)
 		return "I7: a VM does not know what is missing in its home";
-	if (t.used != share->nr_used || t.coming != share->nr_coming)
+	if (t.used != share->nr_used || t.coming != share->nr_coming ||
+	    t.shared != share->nr_shared)
 		return "I9: a VM is charged wrongly";
 	if (share_charged(share) > share->limit)
 		return "I9: a VM is beyond its limit";
@@ -242,7 +284,12 @@ static const char *check_share(const struct share *share)
 		if (bad)
 			return bad;
 		leases++;
+		idle_granules += lease->use == POLICY_IDLE ? lease->nr : 0;
 	}
+	if (idle_granules != share->nr_idle)
+		return "I9: a VM counts wrongly what it says to be idle";
+	if (list_is_empty(&share->in_active) != (!share->nr_shared && !share->nr_waiting))
+		return "I9: a VM that has or wants anything is not counted";
 	if (leases != share->nr_leases)
 		return "I9: a VM counts its leases wrongly";
 	return check_index(&share->free);
@@ -290,7 +337,7 @@ static const char *check_wait(const struct wait *wait)
 			return "I9: a request has claimed part of a chunk that is not its VM's";
 		missing -= g->state != GRANULE_RESERVED;
 		if (g->state == GRANULE_QUARANTINED || g->state == GRANULE_BAD ||
-		    (g->lease && !g->lease->order))
+		    (granule_lease(g) && !granule_lease(g)->order))
 			return "I10: a request waits for what nobody has been asked for";
 	}
 	return nr && missing ? "I9: a request counts what is missing wrongly" : NULL;
@@ -329,7 +376,7 @@ const char *core_check(const struct core *core)
 	const struct core_vm *vm;
 	const char *bad = NULL;
 	struct list *l;
-	uint32_t waits = 0;
+	uint32_t waits = 0, i;
 
 	for (pool = core->pools; pool && !bad; pool = pool->next)
 		bad = check_pool(pool);
@@ -337,6 +384,9 @@ const char *core_check(const struct core *core)
 		bad = check_share(share);
 	for (vm = core->vms; vm && !bad; vm = vm->next)
 		bad = check_vm(vm);
+	for (pool = core->pools; pool && !bad; pool = pool->next)
+		for (i = 0; i < pool->nr_chunks && !bad; i++)
+			bad = check_leases_in(pool, &pool->chunk[i]);
 	if (bad)
 		return bad;
 	list_for_each(l, &core->waits) {

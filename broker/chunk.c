@@ -16,15 +16,27 @@ static struct extent_index *index_of(struct core_pool *pool, const struct chunk 
 	return c->home ? &c->home->free : &pool->shared;
 }
 
+/* @share is charged for one more chunk that is to come, or for one less. */
+static void change_coming(struct share *share, const struct chunk *c, uint32_t by)
+{
+	share->nr_coming += by;
+	share->nr_shared += c->home ? 0 : by;
+	share_update_active(share);
+}
+
 static void set_user(struct chunk *c, struct share *share)
 {
 	if (c->user) {
 		c->user->nr_used--;
+		c->user->nr_shared -= !c->home;
+		share_update_active(c->user);
 		list_del(&c->used);
 	}
 	c->user = share;
 	if (share) {
 		share->nr_used++;
+		share->nr_shared += !c->home;
+		share_update_active(share);
 		list_add(&share->used, &c->used);
 	}
 }
@@ -53,8 +65,9 @@ static void update_room(struct core_pool *pool, struct chunk *c)
 		return;
 	c->nr_room = c->nr[GRANULE_CLEAN];
 	share->nr_room += c->nr_room;
-	list_add(&share->room[c->home ? ROOM_HOME : ROOM_SHARED][buddy_room(chunk_buddies(pool, c))],
-		 &c->room);
+	/* First: who fills one chunk after the other leaves the others whole. */
+	list_add(share_room(share, c->home ? ROOM_HOME : ROOM_SHARED,
+			    buddy_room(chunk_buddies(pool, c)))->next, &c->room);
 }
 
 /**
@@ -81,7 +94,7 @@ void chunk_claim(struct core_pool *pool, struct chunk *c, struct wait *wait, str
 	drop_room(c);
 	c->claim = wait;
 	if (c->user != share)
-		share->nr_coming++;
+		change_coming(share, c, 1);
 }
 
 void chunk_unclaim(struct chunk *c, struct share *share)
@@ -89,7 +102,7 @@ void chunk_unclaim(struct chunk *c, struct share *share)
 	assert(c->claim);
 	c->claim = NULL;
 	if (c->user != share)
-		share->nr_coming--;
+		change_coming(share, c, -1u);
 }
 
 bool chunk_is_only_dirty(const struct chunk *c)
@@ -114,7 +127,7 @@ void chunk_settle(struct core_pool *pool, struct chunk *c)
 	if (c->user && idle(c) == pool->per) {
 		drop_room(c);
 		if (c->claim && wait_share(c->claim) != c->user) {
-			wait_share(c->claim)->nr_coming--;
+			change_coming(wait_share(c->claim), c, -1u);
 			set_user(c, wait_share(c->claim));
 		} else if (!c->claim && !c->nr[GRANULE_RESERVED]) {
 			set_user(c, NULL);

@@ -11,6 +11,7 @@
 
 #include "backing.h"
 #include "config.h"
+#include "policy.h"
 #include "size.h"
 
 #ifndef VCMA_RUNSTATEDIR
@@ -21,9 +22,9 @@
 #define UNSET_POOL	G_MAXUINT
 
 static const char *const daemon_keys[] = { "run-dir", "operator-socket", "log-level", NULL };
-static const char *const pool_keys[] = { "backing", "size", "chunk", NULL };
+static const char *const pool_keys[] = { "backing", "size", "chunk", "address", "extents", NULL };
 static const char *const vm_keys[] = {
-	"pool", "guarantee", "limit", "socket", "owner", "mode", NULL
+	"pool", "guarantee", "limit", "priority", "socket", "owner", "mode", NULL
 };
 static const char *const bank_keys[] = { "pool", "guarantee", "limit", NULL };
 
@@ -205,13 +206,26 @@ static void parse_mode(GPtrArray *errors, const struct config *cfg, const char *
 	vm->mode = (mode_t)v;
 }
 
+static void parse_priority(GPtrArray *errors, const struct config *cfg, const char *group,
+			   const char *text, struct config_vm *vm)
+{
+	uint32_t n;
+
+	if (parse_number(text, &n) && n <= POLICY_PRIORITY_MAX)
+		vm->priority = (uint8_t)n;
+	else
+		config_error(errors, cfg, group, "priority",
+			     "\"%s\" is not a priority: write 0 (asked first to give back) to %d (asked last)",
+			     text, POLICY_PRIORITY_MAX);
+}
+
 static void parse_backing(GPtrArray *errors, const struct config *cfg, const char *group,
 			  const char *key, const char *text, struct config_pool *pool)
 {
 	pool->backing = backing_find(text);
 	if (!pool->backing)
 		config_error(errors, cfg, group, key,
-			     "there is no backing \"%s\": write hugetlb or memfd", text);
+			     "there is no backing \"%s\": write hugetlb, memfd or sim", text);
 }
 
 static bool copy_name(GPtrArray *errors, const struct config *cfg, const char *group,
@@ -271,6 +285,42 @@ static void read_daemon(GPtrArray *errors, struct config *cfg, GKeyFile *kf, con
 	cfg->log_level = get_value(errors, cfg, kf, group, "log-level");
 }
 
+/* SIZE[,SIZE]... */
+static void parse_extents(GPtrArray *errors, const struct config *cfg, const char *group,
+			  const char *text, struct sim_pattern *p)
+{
+	char **part = g_strsplit(text, ",", -1);
+	unsigned int n = g_strv_length(part);
+
+	if (n > SIM_EXTENTS_MAX)
+		config_error(errors, cfg, group, "extents", "%u lengths are more than %d", n,
+			     SIM_EXTENTS_MAX);
+	for (p->nr = 0; p->nr < MIN(n, SIM_EXTENTS_MAX); p->nr++)
+		parse_size_above_0(errors, cfg, group, "extents", g_strstrip(part[p->nr]),
+				   &p->extent[p->nr]);
+	g_strfreev(part);
+}
+
+/* Where the granules of a pool without memory lie. */
+static void read_sim(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const char *group,
+		     struct config_pool *pool)
+{
+	static const char *const keys[] = { "address", "extents" };
+	char *v;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+		v = get_value(errors, cfg, kf, group, keys[i]);
+		if (v && pool->backing && !pool->backing->simulated)
+			config_error(errors, cfg, group, keys[i],
+				     "is for backing=sim only: where real memory lies is not for you to say");
+		else if (v && i == 0)
+			parse_size_above_0(errors, cfg, group, keys[i], v, &pool->sim.address);
+		else if (v)
+			parse_extents(errors, cfg, group, v, &pool->sim);
+		g_free(v);
+	}
+}
+
 static void read_pool(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const char *group)
 {
 	struct config_pool *pool = g_new0(struct config_pool, 1);
@@ -294,6 +344,7 @@ static void read_pool(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const
 	if (v)
 		parse_size_above_0(errors, cfg, group, "chunk", v, &pool->chunk);
 	g_free(v);
+	read_sim(errors, cfg, kf, group, pool);
 }
 
 static struct config_share *bank_add(struct config_vm *vm, unsigned int bank)
@@ -314,6 +365,7 @@ static struct config_vm *vm_add(struct config *cfg)
 	vm->uid = geteuid();
 	vm->gid = getegid();
 	vm->mode = 0660;
+	vm->priority = POLICY_PRIORITY_DEFAULT;
 	g_ptr_array_add(cfg->vms, vm);
 	return vm;
 }
@@ -355,6 +407,10 @@ static void read_vm(GPtrArray *errors, struct config *cfg, GKeyFile *kf, const c
 	check_keys(errors, cfg, kf, group, vm_keys);
 	copy_name(errors, cfg, group, "VM", group + strlen("vm "), vm->name);
 	read_share(errors, cfg, kf, group, &vm->bank[0]);
+	v = get_value(errors, cfg, kf, group, "priority");
+	if (v)
+		parse_priority(errors, cfg, group, v, vm);
+	g_free(v);
 	v = get_value(errors, cfg, kf, group, "owner");
 	if (v)
 		parse_owner(errors, cfg, group, v, vm);

@@ -14,10 +14,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "backing_sim.h"
 #include "vcma_broker.h"
 
 #define CONFIG_SIZE_MAX		(UINT64_C(1) << 46)
-#define CONFIG_VMS_MAX		1024
+#define CONFIG_VMS_MAX		10000
 #define CONFIG_POOLS_MAX	64
 
 struct backing_ops;
@@ -27,6 +28,7 @@ struct config_pool {
 	const struct backing_ops *backing; /* NULL: hugetlb if it can be had, else memfd; never from a file */
 	uint64_t size;
 	uint64_t chunk;
+	struct sim_pattern sim;	/* for backing=sim; address 0: where no machine has memory */
 };
 
 /* What a VM may have of a pool. */
@@ -41,6 +43,7 @@ struct config_vm {
 	char name[VCMA_NAME_MAX];
 	uint32_t banks;		/* bit n: bank[n] is there; bit 0 always is */
 	struct config_share bank[VCMA_BANKS_MAX];
+	uint8_t priority;	/* up to POLICY_PRIORITY_MAX */
 	char *socket;
 	uid_t uid;		/* who may connect, besides root */
 	gid_t gid;

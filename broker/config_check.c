@@ -62,6 +62,22 @@ static bool is_power_of_two(uint64_t v)
 	return v && !(v & (v - 1));
 }
 
+static void check_sim(struct config *cfg, const struct config_pool *pool, const char *group,
+		      GPtrArray *errors)
+{
+	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+
+	if (pool->sim.address % pool->chunk)
+		config_error(errors, cfg, group, "address", "%s is not a multiple of the chunk (%s)",
+			     size_format(pool->sim.address, a), size_format(pool->chunk, b));
+	for (unsigned int i = 0; i < pool->sim.nr; i++)
+		if (pool->sim.extent[i] % pool->chunk)
+			config_error(errors, cfg, group, "extents",
+				     "%s is not a multiple of the chunk (%s)",
+				     size_format(pool->sim.extent[i], a),
+				     size_format(pool->chunk, b));
+}
+
 static void check_pool(struct config *cfg, struct config_pool *pool, GPtrArray *errors)
 {
 	bool file = strcmp(cfg->origin, "command line") != 0;
@@ -84,6 +100,7 @@ static void check_pool(struct config *cfg, struct config_pool *pool, GPtrArray *
 			     "%s is not a multiple of the chunk (%s): use %" G_GUINT64_FORMAT "M or another chunk",
 			     size_format(pool->size, a), size_format(pool->chunk, b),
 			     ((pool->size / pool->chunk + 1) * pool->chunk) >> 20);
+	check_sim(cfg, pool, group, errors);
 out:
 	g_free(group);
 }
@@ -170,7 +187,7 @@ static void check_guarantees(struct config *cfg, unsigned int pool, GPtrArray *e
 			const struct config_share *share = config_share(cfg, i, bank);
 
 			if (share && share->pool == pool)
-				sum += share->guarantee; /* 1024 * 32 * 64T fit */
+				sum += share->guarantee; /* 10000 * 64T fit */
 		}
 	if (!p->size || sum <= p->size)
 		return;

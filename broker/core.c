@@ -33,10 +33,13 @@ struct core *core_new(const struct core_ops *ops, void *opaque)
 		return NULL;
 	core->ops = ops;
 	core->opaque = opaque;
-	lease_tree_init(core);
+	core->vms_end = &core->vms;
+	core->shares_end = &core->shares;
+	lease_table_init(core);
 	wait_init(core);
 	reclaim_init(core);
 	debt_init(core);
+	notify_init(core);
 	return core;
 }
 
@@ -71,6 +74,7 @@ void core_free(struct core *core)
 		core->pools = pool->next;
 		pool_index_free(pool);
 	}
+	lease_table_fini(core);
 	free(core);
 }
 
@@ -144,18 +148,20 @@ void core_lease_failed(struct core *core, struct core_lease *lease, uint64_t now
 int core_released(struct core *core, struct core_vm *vm, const uint64_t *lease,
 		  uint32_t count, uint64_t now)
 {
-	uint32_t i;
+	uint32_t i, named;
 
 	begin(core, now);
-	core->stamp++;
-	for (i = 0; i < count; i++) {
-		struct core_lease *found = core_lease_find(core, lease[i]);
+	for (named = 0; named < count; named++) {
+		struct core_lease *found = core_lease_find(core, lease[named]);
 
-		if (!found || found->share->vm != vm || found->granting ||
-		    found->mark == core->stamp)
-			return -ENOENT;
-		found->mark = core->stamp;
+		if (!found || found->share->vm != vm || found->granting || found->named)
+			break;
+		found->named = true;
 	}
+	for (i = 0; i < named; i++)
+		core_lease_find(core, lease[i])->named = false;
+	if (named < count)
+		return -ENOENT;
 	for (i = 0; i < count; i++) {
 		struct core_lease *found = core_lease_find(core, lease[i]);
 
@@ -213,7 +219,7 @@ static void cut_off(struct core *core, struct core_vm *vm, bool all)
 	for (bank = 0; bank < VCMA_BANKS_MAX; bank++) {
 		if (!vm->bank[bank])
 			continue;
-		vm->bank[bank]->wants = false;
+		list_del(&vm->bank[bank]->in_wanting);
 		end_leases(vm->bank[bank], all);
 	}
 }
@@ -238,9 +244,9 @@ static void became_clean(struct core_granule *g)
 	struct core_pool *pool = g->pool;
 
 	/* What was quarantined stood in the way of whole runs. */
-	if (g->backoff)
+	if (g->tries)
 		pool->changed = true;
-	g->backoff = 0;
+	g->tries = 0;
 	pool->scrubbed++;
 	granule_set_state(g, GRANULE_CLEAN);
 	if (g->wait)
@@ -261,7 +267,7 @@ void core_scrubbed(struct core *core, struct core_granule *g,
 	begin(core, now);
 	if (g->state == GRANULE_QUARANTINED) {
 		assert(result == CORE_SCRUB_CLEAN);
-		debt_unquarantine(core, g);
+		debt_unquarantine(g);
 		became_clean(g);
 		settle(core);
 		return;

@@ -34,11 +34,11 @@
  * chunks (best fit: the extent that loses least), from a run that goes over
  * from home to shared chunks, and then by waiting: for dirty chunks to become
  * clean, and for leases in the way to be reclaimed from VMs that use shared
- * chunks.  The run with the least to reclaim is chosen; its clean granules
- * become RESERVED at once, the others as they come.  A lease with a granule in
- * a home chunk is never reclaimed (I7).  If a holder refuses (BUSY), another
- * run is tried; if there is none, the request waits for one and fails at its
- * deadline at the latest (I10).
+ * chunks.  Policy ranks these (policy.h), and the run with the least to reclaim of the
+ * highest rank is chosen; its clean granules become RESERVED at once, the others
+ * as they come.  A lease with a granule in a home chunk is never reclaimed (I7).
+ * If a holder refuses (BUSY), another run is tried; if there is none, the request
+ * waits for one and fails at its deadline at the latest (I10).
  */
 #ifndef VCMA_BROKER_CORE_H
 #define VCMA_BROKER_CORE_H
@@ -142,6 +142,7 @@ struct core_share_desc {
  */
 struct core_vm_desc {
 	const char *name;
+	uint8_t priority;		/* up to POLICY_PRIORITY_MAX: see policy.h */
 	struct core_share_desc share;	/* bank 0 */
 	void *tag;
 };
@@ -177,6 +178,14 @@ void core_lease_failed(struct core *core, struct core_lease *lease, uint64_t now
 /* All or nothing, whatever banks they are of.  0, or -ENOENT. */
 int core_released(struct core *core, struct core_vm *vm, const uint64_t *lease,
 		  uint32_t count, uint64_t now);
+/* One pair of STATS. */
+struct core_stats {
+	uint64_t lease;
+	uint64_t idle;		/* bytes */
+};
+
+void core_stats(struct core *core, struct core_vm *vm, const struct core_stats *stats,
+		uint32_t count, uint64_t now);
 void core_reclaim_done(struct core *core, struct core_vm *vm, uint32_t id,
 		       uint32_t status, uint64_t now);
 /*
@@ -215,6 +224,8 @@ uint64_t core_next_tick(const struct core *core);
 bool core_is_idle(const struct core *core);
 
 /* --- questions --- */
+
+uint64_t core_pool_bytes(const struct core_pool *pool);
 
 struct core_granule *core_lease_granule(const struct core_lease *lease, uint32_t i);
 uint32_t core_lease_nr_granules(const struct core_lease *lease);

@@ -4,23 +4,26 @@
 #include "debt.h"
 #include "granule.h"
 
-static struct core_granule *retry_granule(const struct tree_node *n)
+/* ms to wait after @tries tries in a row. */
+static uint64_t backoff_ms(unsigned int tries)
 {
-	return tree_entry(n, struct core_granule, retry);
+	uint64_t ms = (uint64_t)RETRY_FIRST_MS << (tries - 1);
+
+	return tries < DEBT_BACKOFFS ? ms : RETRY_MAX_MS;
 }
 
-static bool retry_less(const struct tree_node *a, const struct tree_node *b)
-{
-	const struct core_granule *x = retry_granule(a), *y = retry_granule(b);
-
-	return x->due != y->due ? x->due < y->due : x < y;
-}
+_Static_assert(RETRY_FIRST_MS << (DEBT_BACKOFFS - 2) < RETRY_MAX_MS &&
+	       RETRY_FIRST_MS << (DEBT_BACKOFFS - 1) >= RETRY_MAX_MS,
+	       "a list for each time to wait");
 
 void debt_init(struct core *core)
 {
+	int i;
+
 	list_init(&core->debtors[DEBT_URGENT]);
 	list_init(&core->debtors[DEBT_ORDINARY]);
-	tree_init(&core->retry, retry_less, NULL);
+	for (i = 0; i < DEBT_BACKOFFS; i++)
+		list_init(&core->retry[i]);
 }
 
 static void enqueue(struct core *core, struct core_granule *g)
@@ -66,14 +69,29 @@ static struct core_granule *next_of(struct core *core, int class)
 	return g;
 }
 
+/* The one whose time comes first, or NULL. */
+static struct core_granule *first_retry(const struct core *core)
+{
+	struct core_granule *first = NULL;
+	int i;
+
+	for (i = 0; i < DEBT_BACKOFFS; i++) {
+		const struct list *head = &core->retry[i];
+		struct core_granule *g = list_entry(head->next, struct core_granule, debt);
+
+		if (!list_is_empty(head) && (!first || g->due < first->due))
+			first = g;
+	}
+	return first;
+}
+
 static struct core_granule *next_retry(struct core *core)
 {
-	struct tree_node *n = tree_first(&core->retry);
-	struct core_granule *g = n ? retry_granule(n) : NULL;
+	struct core_granule *g = first_retry(core);
 
 	if (!g || g->due > core->now || core->nr_retrying >= RETRY_AT_ONCE)
 		return NULL;
-	tree_remove(&core->retry, n);
+	list_del(&g->debt);
 	core->nr_retrying++;
 	return g;
 }
@@ -103,27 +121,27 @@ void debt_dispatch(struct core *core)
 void debt_scrubbed(struct core *core, struct core_granule *g)
 {
 	core->nr_scrubbing--;
-	if (g->backoff)
+	if (g->tries)
 		core->nr_retrying--;
 }
 
 void debt_quarantine(struct core *core, struct core_granule *g)
 {
-	g->backoff = g->backoff ? (uint16_t)(g->backoff * 2u > RETRY_MAX_MS ? RETRY_MAX_MS :
-					     g->backoff * 2u) : RETRY_FIRST_MS;
-	g->due = core->now + g->backoff;
+	if (g->tries < DEBT_BACKOFFS)
+		g->tries++;
 	granule_set_state(g, GRANULE_QUARANTINED);
-	tree_insert(&core->retry, &g->retry);
+	g->due = core->now + backoff_ms(g->tries);
+	list_add(&core->retry[g->tries - 1], &g->debt);
 }
 
-void debt_unquarantine(struct core *core, struct core_granule *g)
+void debt_unquarantine(struct core_granule *g)
 {
-	tree_remove(&core->retry, &g->retry);
+	list_del(&g->debt);
 }
 
 uint64_t debt_next(const struct core *core)
 {
-	struct tree_node *n = tree_first(&core->retry);
+	const struct core_granule *g = first_retry(core);
 
-	return n ? retry_granule(n)->due : UINT64_MAX;
+	return g ? g->due : UINT64_MAX;
 }

@@ -11,9 +11,10 @@
  * by one granule.  What a request waits for goes first, by turns, too.
  *
  * A granule whose page is missing is QUARANTINED and tried again after 100 ms,
- * then after twice the time, up to 30 s.  Retries come first, but take a few
- * of the places only: so neither they nor the others can be kept from the
- * scrubber.
+ * then after twice the time, up to 30 s.  Those that wait equally long are in one
+ * list, which is in the order of their times by itself.  Retries come first, but
+ * take a few of the places only: so neither they nor the others can be kept from
+ * the scrubber.
  */
 #ifndef VCMA_BROKER_DEBT_H
 #define VCMA_BROKER_DEBT_H
@@ -21,7 +22,7 @@
 #include "core_internal.h"
 
 #define RETRY_FIRST_MS	100
-#define RETRY_MAX_MS	30000
+#define RETRY_MAX_MS	30000	/* reached after DEBT_BACKOFFS tries */
 #define RETRY_AT_ONCE	(CORE_SCRUB_MAX / 4)
 
 void debt_init(struct core *core);
@@ -36,7 +37,7 @@ void debt_scrubbed(struct core *core, struct core_granule *g);
 /* @g, which is SCRUBBING, becomes QUARANTINED. */
 void debt_quarantine(struct core *core, struct core_granule *g);
 /* @g, which is QUARANTINED, is about to change its state. */
-void debt_unquarantine(struct core *core, struct core_granule *g);
+void debt_unquarantine(struct core_granule *g);
 /* When the next retry is due; UINT64_MAX: none. */
 uint64_t debt_next(const struct core *core);
 

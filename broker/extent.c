@@ -263,11 +263,23 @@ static bool size_below(const struct tree_node *n, const void *key)
 	return size_slot(n)->len < *(const uint64_t *)key;
 }
 
+/* At an end of the extent, if that is possible, so that it is not split in two. */
 static bool try_extent(const struct extent_index *idx, const struct extent_slot *s,
 		       const struct extent_want *want, uint32_t *ret_unit, uint64_t *ret_addr)
 {
-	return extent_place(idx->map, (uint32_t)(s - idx->map->slot), s->len, want,
-			    ret_unit, ret_addr);
+	const struct extent_map *map = idx->map;
+	uint32_t first = (uint32_t)(s - map->slot);
+	uint64_t end = map->addr[first] + s->len * map->unit, last;
+
+	if (!extent_place(map, first, s->len, want, ret_unit, ret_addr))
+		return false;
+	last = end - want->size;
+	if (*ret_unit != first && last % want->align == 0 &&
+	    vcma_reach_ok(&want->reach, last, want->size)) {
+		*ret_unit = first + (uint32_t)((last - map->addr[first]) / map->unit);
+		*ret_addr = last;
+	}
+	return true;
 }
 
 /* The shortest of the first few extents of at least @units that do. */

@@ -18,7 +18,9 @@
  * address passes by what is too short without looking.
  *
  * extent_find() takes the shortest extent that does (best fit), among equals
- * the highest: low addresses are scarce (I6).
+ * the highest: low addresses are scarce (I6).  Within it, it takes the lower end, or the
+ * upper one, or, if alignment or reach allow neither, a place between, which is
+ * the only case that makes two extents of one.
  */
 #ifndef VCMA_BROKER_EXTENT_H
 #define VCMA_BROKER_EXTENT_H

@@ -35,5 +35,6 @@ static int test_fault_set(const char *name)
 #include "backing.c"
 #include "backing_hugetlb.c"
 #include "backing_memfd.c"
+#include "backing_sim.c"
 #include "options.c"
 #include "main.c"

@@ -5,6 +5,11 @@
 
 #include <string.h>
 
+void notify_init(struct core *core)
+{
+	list_init(&core->wanting);
+}
+
 uint64_t notify_available(const struct share *share)
 {
 	const struct core_pool *pool = share->pool;
@@ -31,26 +36,29 @@ void notify_refused(struct share *share, uint64_t size, uint32_t status, const s
 	memset(share->refused_by, 0, sizeof(share->refused_by));
 	if (by)
 		memcpy(share->refused_by, by->vm->name, sizeof(share->refused_by));
-	share->wants = status == VCMA_ST_GUARANTEED || status == VCMA_ST_NO_RUN ||
-		    status == VCMA_ST_TRY_LATER;
+	list_del(&share->in_wanting);
+	if (status == VCMA_ST_GUARANTEED || status == VCMA_ST_NO_RUN ||
+	    status == VCMA_ST_TRY_LATER)
+		list_add(&share->pool->core->wanting, &share->in_wanting);
 	share->wants_more_than = notify_available(share);
 }
 
 void notify_run(struct core *core)
 {
-	struct share *share;
+	struct list *l, *tmp;
 
-	for (share = core->shares; share; share = share->next) {
+	list_for_each_safe(l, tmp, &core->wanting) {
+		struct share *share = list_entry(l, struct share, in_wanting);
 		uint64_t available;
 
-		if (!share->wants || !share->vm->connected)
+		if (!share->vm->connected)
 			continue;
 		available = notify_available(share);
 		if (available < share->wants_more_than)
 			share->wants_more_than = available;
 		if (available <= share->wants_more_than)
 			continue;
-		share->wants = false;
+		list_del(l);
 		core->ops->pool_changed(core->opaque, share->vm, available);
 	}
 }

@@ -5,6 +5,7 @@
 
 #include "core_internal.h"
 
+void notify_init(struct core *core);
 /* What @share could lease without any reclaim, bytes. */
 uint64_t notify_available(const struct share *share);
 void notify_refused(struct share *share, uint64_t size, uint32_t status, const struct share *by);

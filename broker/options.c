@@ -35,7 +35,7 @@ int options_parse(struct options *o, int *argc, char ***argv, char **ret_error)
 		{ "vm", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->vms,
 		  "Without a file: a VM; may be repeated", "NAME" },
 		{ "backing", 0, 0, G_OPTION_ARG_STRING, &o->backing,
-		  "Without a file: hugetlb or memfd (default: hugetlb if it can be had)", "KIND" },
+		  "Without a file: hugetlb, memfd or sim (default: hugetlb if it can be had)", "KIND" },
 		{ "chunk", 0, 0, G_OPTION_ARG_STRING, &o->chunk,
 		  "Without a file: what a VM's share is counted in", "SIZE" },
 		{ "run-dir", 0, 0, G_OPTION_ARG_FILENAME, &o->run_dir,

@@ -80,7 +80,7 @@ static bool find_room(struct share *share, const struct want *want, uint32_t *re
 	for (kind = ROOM_HOME; kind <= ROOM_SHARED; kind++) {
 		for (o = order + 1; o <= pool->order + 1; o++) {
 			tries = 0;
-			list_for_each(l, &share->room[kind][o]) {
+			list_for_each(l, share_room(share, kind, o)) {
 				struct chunk *c = list_entry(l, struct chunk, room);
 				struct in_chunk in = {
 					.pool = pool, .want = want,

@@ -5,6 +5,9 @@
 #include "chunk.h"
 #include "lease.h"
 #include "policy.h"
+#include "wait.h"
+
+#include <string.h>
 
 /* What stands in the way of having a chunk; the later ones weigh more. */
 enum bar {
@@ -20,15 +23,19 @@ enum bar {
 /**
  * struct look - one chunk as the request sees it
  * @bar: what stands in the way
- * @cost: of having it, but for @big
- * @big: a lease of several chunks that is to be reclaimed
  * @mine: it is charged to the VM already
+ * @coming: granules that are on their way back
+ * @ask: granules of small leases that somebody has to give up, by what he says of them
+ * @big: a lease of several chunks that is to be reclaimed
+ * @pair: who asks whom, if one of these is there
  */
 struct look {
 	enum bar bar;
-	uint64_t cost;
-	const struct core_lease *big;
 	bool mine;
+	uint32_t coming;
+	const uint32_t *ask;
+	const struct core_lease *big;
+	struct policy_pair pair;
 };
 
 /* The run that is being looked at, and what was found so far. */
@@ -37,21 +44,20 @@ struct scan {
 	const struct want *want;
 	uint64_t serial;
 	uint64_t recheck;
+	uint32_t fair;			/* share of each VM, chunks */
+	bool within;			/* the VM stays within it */
 	uint32_t bars[BAR_NR];		/* in the run */
 	uint32_t all[BAR_NR];		/* in the pool */
-	uint64_t cost;
+	struct policy_cost cost;
 	uint32_t mine;
 	uint32_t first, nr;		/* the run, in chunks */
 	bool possible, refused, guaranteed;
 	const struct share *by;
 	uint32_t by_bars;
 	bool found;
-	uint64_t best_cost;
+	struct policy_cost best_cost;
 	uint32_t best;
 };
-
-/* Granules that somebody has to give up weigh more than any that are dirty. */
-#define COST_RECLAIM	(UINT64_C(1) << 32)
 
 static void raise(struct look *look, enum bar bar)
 {
@@ -59,33 +65,56 @@ static void raise(struct look *look, enum bar bar)
 		look->bar = bar;
 }
 
-/* A lease of another VM in a shared chunk. */
-static void look_at_lease(struct scan *s, const struct core_lease *lease, struct look *look)
+/* Leases of another VM in a shared chunk, refused at the latest when it says here. */
+static void look_at_leases(struct scan *s, const struct share *holder, uint64_t refused,
+			   uint64_t refused_at, struct look *look)
 {
-	const struct core *core = s->share->pool->core;
-	uint64_t again = lease->refused_at + PLAN_ASK_AGAIN_MS;
+	uint64_t again = refused_at + PLAN_ASK_AGAIN_MS;
 
-	if (lease->home || lease->granting || !lease->share->vm->connected) {
+	look->pair = (struct policy_pair){
+		.asker = s->share->vm->priority, .holder = holder->vm->priority,
+		.within = s->within, .beyond = holder->nr_shared > s->fair,
+	};
+	if (!holder->vm->connected) {
 		raise(look, BAR_TIME);
-	} else if (lease->refused >= s->serial) {
+	} else if (refused >= s->serial) {
 		raise(look, BAR_REFUSED);
-	} else if (lease->refused && again > core->now) {
+	} else if (refused && again > s->share->vm->core->now) {
 		raise(look, BAR_TIME);
 		if (again < s->recheck)
 			s->recheck = again;
 	}
-	if (lease->nr > s->share->pool->per)
-		look->big = lease;
+}
+
+static void look_at_big(struct scan *s, const struct core_lease *lease, struct look *look)
+{
+	if (lease->home || lease->granting)
+		raise(look, BAR_TIME);
 	else
-		look->cost += lease->nr * (lease->order ? 1 : COST_RECLAIM);
+		look_at_leases(s, lease->share, lease->refused, lease->refused_at, look);
+	if (!lease->order && policy_rank(&look->pair, lease->use) == POLICY_NEVER)
+		raise(look, BAR_REFUSED);
+	look->big = lease;
+}
+
+static void look_at_small(struct scan *s, const struct chunk *c, struct look *look)
+{
+	const uint32_t *ask = c->nr_ask;
+
+	if (c->nr[GRANULE_GRANTING])
+		raise(look, BAR_TIME);
+	look_at_leases(s, c->user, c->refused, c->refused_at, look);
+	if (ask[POLICY_BUSY] && policy_rank(&look->pair, POLICY_BUSY) == POLICY_NEVER)
+		raise(look, BAR_REFUSED);
+	look->coming += c->nr[GRANULE_LEASED] + c->nr[GRANULE_GRANTING] -
+			ask[POLICY_IDLE] - ask[POLICY_UNKNOWN] - ask[POLICY_BUSY];
+	look->ask = ask;
 }
 
 static struct look look_at(struct scan *s, uint32_t index)
 {
-	struct core_pool *pool = s->share->pool;
-	const struct chunk *c = &pool->chunk[index];
+	const struct chunk *c = &s->share->pool->chunk[index];
 	struct look look = { .bar = BAR_NONE, .mine = c->user == s->share };
-	uint32_t i, end = (index + 1) * pool->per;
 
 	if (c->nr[GRANULE_BAD]) {
 		look.bar = BAR_BROKEN;
@@ -104,55 +133,82 @@ static struct look look_at(struct scan *s, uint32_t index)
 	}
 	if (c->claim || c->nr_claimed || c->nr[GRANULE_QUARANTINED])
 		look.bar = BAR_TIME;
-	look.cost = c->nr[GRANULE_DIRTY] + c->nr[GRANULE_SCRUBBING];
-	if (!c->nr[GRANULE_LEASED] && !c->nr[GRANULE_GRANTING])
-		return look;
-	for (i = index * pool->per; i < end;) {
-		const struct core_lease *lease = lease_at(pool, i);
-
-		if (lease)
-			look_at_lease(s, lease, &look);
-		i = lease ? lease->first + lease->nr : i + 1;
-	}
+	look.coming = c->nr[GRANULE_DIRTY] + c->nr[GRANULE_SCRUBBING];
+	if (c->big)
+		look_at_big(s, c->big, &look);
+	else if (c->nr[GRANULE_LEASED] || c->nr[GRANULE_GRANTING])
+		look_at_small(s, c, &look);
 	return look;
 }
 
-static uint64_t big_cost(const struct core_lease *lease)
+/* What a chunk adds to the cost of the run (@sign 1), or takes from it (-1). */
+static void add_cost(struct scan *s, const struct look *look, bool big, uint32_t sign)
 {
-	return lease->nr * (lease->order ? 1 : COST_RECLAIM);
+	unsigned int use, rank;
+
+	s->cost.coming += sign * look->coming;
+	for (use = 0; look->ask && use < POLICY_USES; use++) {
+		rank = policy_rank(&look->pair, use);
+		if (rank != POLICY_NEVER)
+			s->cost.asked[rank] += sign * look->ask[use];
+	}
+	if (!big)
+		return;
+	rank = policy_rank(&look->pair, look->big->use);
+	if (look->big->order)
+		s->cost.coming += sign * look->big->nr;
+	else if (rank != POLICY_NEVER)
+		s->cost.asked[rank] += sign * look->big->nr;
 }
 
-/* The run grows by the chunk after it. */
+/* Does no run with such a chunk teach anything? */
+static bool is_fatal(const struct scan *s, enum bar bar)
+{
+	return bar == BAR_OWN || bar == BAR_BROKEN || (bar == BAR_REFUSED && s->refused);
+}
+
+/* The run begins anew at @index. */
+static void restart(struct scan *s, uint32_t index)
+{
+	s->first = index;
+	if (!s->nr)
+		return;
+	s->nr = 0;
+	s->mine = 0;
+	memset(s->bars, 0, sizeof(s->bars));
+	memset(&s->cost, 0, sizeof(s->cost));
+}
+
+/* The run grows by the chunk after it, or begins anew behind that one. */
 static void take_in(struct scan *s)
 {
 	uint32_t index = s->first + s->nr;
 	struct look look = look_at(s, index);
 
-	s->bars[look.bar]++;
 	s->all[look.bar]++;
-	s->cost += look.cost;
+	if (is_fatal(s, look.bar)) {
+		restart(s, index + 1);
+		return;
+	}
+	s->bars[look.bar]++;
 	s->mine += look.mine;
 	/* A lease of several chunks counts once, when its first chunk in the run comes in. */
-	if (look.big &&
-	    (!s->nr || lease_at(s->share->pool, index * s->share->pool->per - 1) != look.big))
-		s->cost += big_cost(look.big);
+	add_cost(s, &look, look.big &&
+		 (!s->nr || s->share->pool->chunk[index - 1].big != look.big), 1);
 	s->nr++;
 }
 
 /* The run loses its first chunk. */
 static void let_go(struct scan *s)
 {
-	uint32_t index = s->first;
-	struct look look = look_at(s, index);
+	struct look look = look_at(s, s->first);
 
 	s->bars[look.bar]--;
-	s->cost -= look.cost;
 	s->mine -= look.mine;
 	s->first++;
 	s->nr--;
-	if (look.big &&
-	    (!s->nr || lease_at(s->share->pool, s->first * s->share->pool->per) != look.big))
-		s->cost -= big_cost(look.big);
+	add_cost(s, &look, look.big &&
+		 (!s->nr || s->share->pool->chunk[s->first].big != look.big), -1u);
 }
 
 /* The other VM whose guarantee lies in the run. */
@@ -175,10 +231,8 @@ static void judge_run(struct scan *s)
 	uint64_t addr;
 	uint32_t c;
 
-	if (!extent_consecutive(&share->pool->map, s->first, s->nr) || s->bars[BAR_BROKEN] ||
+	if (!extent_consecutive(&share->pool->map, s->first, s->nr) ||
 	    !extent_place(&share->pool->map, s->first, s->nr, &s->want->ext, &c, &addr))
-		return;
-	if (s->bars[BAR_OWN])
 		return;
 	if (s->bars[BAR_GUARANTEE]) {
 		if (!s->guaranteed || s->bars[BAR_GUARANTEE] < s->by_bars) {
@@ -195,7 +249,7 @@ static void judge_run(struct scan *s)
 	s->possible = true;
 	if (s->bars[BAR_TIME] || share_charged(share) + s->nr - s->mine > share->limit)
 		return;
-	if (!s->found || s->cost < s->best_cost) {
+	if (!s->found || policy_cheaper(&s->cost, &s->best_cost)) {
 		s->found = true;
 		s->best_cost = s->cost;
 		s->best = s->first;
@@ -219,13 +273,27 @@ static uint32_t firm(const struct share *share)
 /* The other VM with the largest guarantee. */
 static const struct share *largest_guarantee(const struct share *share)
 {
-	const struct share *other, *best = NULL;
+	return share->pool->most[share->pool->most[0] == share];
+}
 
-	for (other = share->pool->core->shares; other; other = other->next)
-		if (other != share && other->pool == share->pool && other->guarantee &&
-		    (!best || other->guarantee > best->guarantee))
-			best = other;
-	return best;
+/* What each VM is entitled to, of what is above guarantees. */
+static uint32_t fair_share(struct core_pool *pool)
+{
+	uint32_t n = 0;
+	struct list *l;
+
+	list_for_each(l, &pool->active) {
+		const struct share *share = list_entry(l, struct share, in_active);
+
+		pool->view[n++] = (struct policy_vm){
+			.held = share->nr_shared,
+			.idle = share->nr_idle / pool->per < share->nr_shared ?
+				share->nr_idle / pool->per : share->nr_shared,
+			.wanted = wait_wanted(share),
+			.most = share->limit - share->guarantee,
+		};
+	}
+	return policy_fair_share(pool->view, n, pool->nr_chunks - pool->nr_home);
 }
 
 /* A block of a chunk of the VM's own whose granules will all be clean. */
@@ -270,8 +338,10 @@ static bool plan_in_chunk(struct share *share, const struct want *want, struct p
 
 static void scan_pool(struct scan *s)
 {
-	const struct core_pool *pool = s->share->pool;
+	struct core_pool *pool = s->share->pool;
 
+	s->fair = fair_share(pool);
+	s->within = (uint64_t)s->share->nr_shared + s->want->chunks <= s->fair;
 	while (s->first + s->nr < pool->nr_chunks) {
 		if (s->nr == s->want->chunks)
 			let_go(s);

@@ -8,11 +8,15 @@
  * wait for a run of whole chunks.  Each run of the right length and place is
  * looked at, in one pass along the pool; a chunk in it is free, or about to be
  * clean, or can be reclaimed at a cost (the granules of the leases that their
- * holders would have to give up), or stands in the way for some time (another
+ * holders would have to give up, by rank: policy.h), or stands in the way for some time (another
  * request has claimed it, a grant is under way, a page is quarantined, its
  * holder has no connection) or for good.  The cheapest run that nothing
  * stands in the way of is the plan.  If there is none, what stands in the way
  * of the others says whether to wait or why to refuse (policy.h).
+ *
+ * A chunk is looked at as a whole, whatever leases are in it: it keeps what a plan
+ * has to know of them.  So a plan costs no more in a pool that is full of the
+ * smallest leases.
  *
  * A lease that its holder refused to give up is not asked for again by the
  * same request, and by others only after PLAN_ASK_AGAIN_MS.

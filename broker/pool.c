@@ -70,10 +70,21 @@ static int harvest_choose(struct harvest *h, const struct config_pool *cfg, uint
 	return 0;
 }
 
-static int harvest_take(struct harvest *h, struct backing *b, uint32_t upto, uint64_t first_pfn)
+/* Where granule @i would be, if that is not for the machine to say. */
+static uint64_t made_up_pfn(const struct config_pool *cfg, uint64_t first_pfn, uint32_t i)
+{
+	struct sim_pattern sim = cfg->sim;
+
+	if (!sim.address)
+		sim.address = first_pfn << BACKING_PFN_SHIFT;
+	return sim_address(&sim, cfg->chunk, i * BACKING_GRANULE) >> BACKING_PFN_SHIFT;
+}
+
+static int harvest_take(struct harvest *h, struct backing *b, const struct config_pool *cfg,
+			uint32_t upto, uint64_t first_pfn)
 {
 	while (h->nr < upto) {
-		int r = b->ops->take(b, first_pfn + h->nr * GRANULE_PFNS, &h->file[h->nr]);
+		int r = b->ops->take(b, made_up_pfn(cfg, first_pfn, h->nr), &h->file[h->nr]);
 
 		if (r < 0)
 			return r;
@@ -193,7 +204,7 @@ int pool_build(const struct config_pool *cfg, struct backing *backing, uint64_t 
 	uint32_t longest = 0, upto = wanted;
 	int r;
 
-	if (wanted > left) {
+	if (wanted > left && !backing->ops->simulated) {
 		*ret_error = g_strdup_printf("pool %s: %u granules need a descriptor each, %u are left beside those that the VMs' connections may need: raise this process's limit (ulimit -n, LimitNOFILE=) or use a smaller pool",
 					     cfg->name, wanted, left);
 		return -EMFILE;
@@ -203,7 +214,7 @@ int pool_build(const struct config_pool *cfg, struct backing *backing, uint64_t 
 	h.pfn = g_new0(uint64_t, h.max);
 	h.keep = g_new0(bool, h.max);
 	for (;;) {
-		int err = harvest_take(&h, backing, upto, first_pfn);
+		int err = harvest_take(&h, backing, cfg, upto, first_pfn);
 
 		r = harvest_choose(&h, cfg, &longest);
 		if (r < 0)

@@ -2,6 +2,7 @@
 /* pool_index.c - pools, VMs and their shares as the core knows them: making and freeing */
 
 #include "pool_index.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,6 +53,7 @@ void pool_index_free(struct core_pool *pool)
 	free(pool->chunk);
 	free(pool->chunk_addr);
 	free(pool->buddies);
+	free(pool->view);
 	free(pool);
 }
 
@@ -105,6 +107,7 @@ int core_pool_add(struct core *core, const struct core_pool_desc *desc,
 		  struct core_pool **ret_pool)
 {
 	struct core_pool *pool, **end;
+	uint64_t granules = 0;
 	int ret;
 
 	if (!desc_is_valid(desc))
@@ -113,6 +116,7 @@ int core_pool_add(struct core *core, const struct core_pool_desc *desc,
 	if (!pool)
 		return -ENOMEM;
 	pool->core = core;
+	list_init(&pool->active);
 	copy_name(pool->name, desc->name);
 	pool->granule_size = desc->granule_size;
 	pool->chunk_size = desc->chunk_size;
@@ -122,16 +126,23 @@ int core_pool_add(struct core *core, const struct core_pool_desc *desc,
 	pool->per = (uint32_t)(desc->chunk_size / desc->granule_size);
 	pool->order = (unsigned int)__builtin_ctz(pool->per);
 	pool->nr_chunks = desc->nr / pool->per;
+	for (end = &core->pools; *end; end = &(*end)->next)
+		granules += (*end)->nr;
 	ret = fill(pool, desc);
+	if (!ret)
+		ret = lease_table_grow(core, granules + desc->nr);
 	if (ret) {
 		pool_index_free(pool);
 		return ret;
 	}
-	for (end = &core->pools; *end; end = &(*end)->next)
-		;
 	*end = pool;
 	*ret_pool = pool;
 	return 0;
+}
+
+uint64_t core_pool_bytes(const struct core_pool *pool)
+{
+	return pool->nr * pool->granule_size;
 }
 
 /* Give the home chunks of @share back to the shared part. */
@@ -185,6 +196,8 @@ static void init_vm(struct core_vm *vm, struct core *core, const struct core_vm_
 	vm->core = core;
 	copy_name(vm->name, desc->name);
 	vm->tag = desc->tag;
+	vm->priority = desc->priority < POLICY_PRIORITY_MAX ? desc->priority : POLICY_PRIORITY_MAX;
+	list_init(&vm->waits);
 	for (i = 0; i < 2; i++) {
 		list_init(&vm->debt[i]);
 		list_init(&vm->in_debt[i]);
@@ -195,7 +208,7 @@ static void init_share(struct share *share, struct core_vm *vm, uint32_t bank,
 		       const struct core_share_desc *desc)
 {
 	uint64_t chunk = desc->pool->chunk_size;
-	unsigned int i;
+	size_t i;
 
 	share->vm = vm;
 	share->pool = desc->pool;
@@ -206,10 +219,11 @@ static void init_share(struct share *share, struct core_vm *vm, uint32_t bank,
 	extent_index_init(&share->free, &share->pool->map);
 	list_init(&share->used);
 	list_init(&share->leases);
-	for (i = 0; i < BUDDY_MAX_ORDER + 2; i++) {
-		list_init(&share->room[ROOM_HOME][i]);
-		list_init(&share->room[ROOM_SHARED][i]);
-	}
+	list_init(&share->in_active);
+	list_init(&share->in_filling);
+	list_init(&share->in_wanting);
+	for (i = 0; i < share_rooms(share->pool); i++)
+		list_init(&share->room[i]);
 }
 
 /* May @vm have it, beside what it has? */
@@ -231,6 +245,33 @@ static bool share_is_valid(const struct core_vm *vm, uint32_t bank,
 	return true;
 }
 
+/* Room for one more share in snapshots. */
+static int grow_view(struct core_pool *pool)
+{
+	size_t nr = pool->nr_shares;
+	struct policy_vm *view;
+
+	if (nr & (nr - 1)) /* there is room up to the next power of two */
+		return 0;
+	view = realloc(pool->view, (nr ? 2 * nr : 1) * sizeof(*view));
+	if (!view)
+		return -ENOMEM;
+	pool->view = view;
+	return 0;
+}
+
+static void note_guarantee(struct core_pool *pool, const struct share *share)
+{
+	if (!share->guarantee)
+		return;
+	if (!pool->most[0] || share->guarantee > pool->most[0]->guarantee) {
+		pool->most[1] = pool->most[0];
+		pool->most[0] = share;
+	} else if (!pool->most[1] || share->guarantee > pool->most[1]->guarantee) {
+		pool->most[1] = share;
+	}
+}
+
 /**
  * core_bank_add() - Give a VM a share in a pool, and set its guarantee aside
  * @core: the core
@@ -245,14 +286,16 @@ static bool share_is_valid(const struct core_vm *vm, uint32_t bank,
 int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
 		  const struct core_share_desc *desc, uint64_t *ret_got)
 {
-	struct share *share, **end;
+	struct share *share;
 	uint64_t got;
 
 	if (!share_is_valid(vm, bank, desc))
 		return -EINVAL;
-	share = calloc(1, sizeof(*share));
-	if (!share)
+	share = calloc(1, sizeof(*share) + share_rooms(desc->pool) * sizeof(share->room[0]));
+	if (!share || grow_view(desc->pool)) {
+		free(share);
 		return -ENOMEM;
+	}
 	init_share(share, vm, bank, desc);
 	for (got = 0; got < desc->guarantee; got += desc->guarantee_run) {
 		if (add_home_run(share))
@@ -263,9 +306,10 @@ int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
 			*ret_got = got;
 		return -ENOSPC;
 	}
-	for (end = &core->shares; *end; end = &(*end)->next)
-		;
-	*end = share;
+	desc->pool->nr_shares++;
+	note_guarantee(desc->pool, share);
+	*core->shares_end = share;
+	core->shares_end = &share->next;
 	vm->bank[bank] = share;
 	return 0;
 }
@@ -282,7 +326,7 @@ int core_bank_add(struct core *core, struct core_vm *vm, uint32_t bank,
 int core_vm_add(struct core *core, const struct core_vm_desc *desc,
 		struct core_vm **ret_vm, uint64_t *ret_got)
 {
-	struct core_vm *vm, **end;
+	struct core_vm *vm;
 	int ret;
 
 	vm = calloc(1, sizeof(*vm));
@@ -294,9 +338,8 @@ int core_vm_add(struct core *core, const struct core_vm_desc *desc,
 		free(vm);
 		return ret;
 	}
-	for (end = &core->vms; *end; end = &(*end)->next)
-		;
-	*end = vm;
+	*core->vms_end = vm;
+	core->vms_end = &vm->next;
 	*ret_vm = vm;
 	return 0;
 }

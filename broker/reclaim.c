@@ -46,6 +46,7 @@ void reclaim_init(struct core *core)
 {
 	list_init(&core->orders);
 	list_init(&core->operations);
+	list_init(&core->filling);
 }
 
 void reclaim_fini(struct core *core)
@@ -71,6 +72,7 @@ static void send(struct order *order)
 	struct core *core = order->share->vm->core;
 
 	order->share->filling = NULL;
+	list_del(&order->share->in_filling);
 	core->ops->reclaim(core->opaque, order->share->vm, order->id, order->deadline_ms,
 			   order->lease, order->count);
 }
@@ -96,10 +98,11 @@ static int ask(struct core_lease *lease, struct operation *op, uint32_t deadline
 		if (op)
 			op->nr_orders++;
 		share->filling = order;
+		list_add(&core->filling, &share->in_filling);
 	}
 	order->lease[order->count++] = lease->id;
 	order->left++;
-	lease->order = order;
+	lease_set_order(lease, order);
 	if (order->count == VCMA_IDS_MAX)
 		send(order);
 	return 0;
@@ -107,11 +110,8 @@ static int ask(struct core_lease *lease, struct operation *op, uint32_t deadline
 
 static void send_filled(struct core *core)
 {
-	struct share *share;
-
-	for (share = core->shares; share; share = share->next)
-		if (share->filling)
-			send(share->filling);
+	while (!list_is_empty(&core->filling))
+		send(list_entry(core->filling.next, struct share, in_filling)->filling);
 }
 
 /* @refused: its holder has had its chance to give up what is left. */
@@ -124,11 +124,9 @@ static void end_order(struct core *core, struct order *order, bool refused)
 
 		if (!lease || lease->order != order)
 			continue;
-		lease->order = NULL;
-		if (refused) {
-			lease->refused = core->serial;
-			lease->refused_at = core->now;
-		}
+		lease_set_order(lease, NULL);
+		if (refused)
+			lease_refuse(lease);
 		for (j = lease->first; j < lease->first + lease->nr; j++)
 			wait_disturb(lease->share->pool->granule[j].wait);
 		order->left--;
@@ -161,7 +159,7 @@ void reclaim_released(struct core_lease *lease)
 	struct order *order = lease->order;
 	uint64_t bytes = core_lease_size(lease);
 
-	lease->order = NULL;
+	lease_set_order(lease, NULL);
 	lease->share->reclaimed += bytes;
 	lease->share->pool->reclaimed += bytes;
 	if (order->op)

@@ -189,11 +189,14 @@ void server_start_timer(struct server *s)
 static void timer_set(struct server *s)
 {
 	uint64_t next = MIN(core_next_tick(s->core), oper_next_tick(s->oper));
+	gint64 ready;
 
 	for (unsigned int i = 0; i < s->vms->len; i++)
 		next = MIN(next, vm_next_tick(g_ptr_array_index(s->vms, i)));
-	g_source_set_ready_time(s->timer, next == UINT64_MAX ? -1 :
-				(gint64)MIN(next, (uint64_t)G_MAXINT64 / 1000) * 1000);
+	ready = next == UINT64_MAX ? -1 : (gint64)MIN(next, (uint64_t)G_MAXINT64 / 1000) * 1000;
+	/* Setting it wakes the loop up once more, even to the same time. */
+	if (ready != g_source_get_ready_time(s->timer))
+		g_source_set_ready_time(s->timer, ready);
 }
 
 /* --- turns --- */

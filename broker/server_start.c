@@ -3,6 +3,7 @@
  * server_start.c - the daemon's start, in stages, and its end
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -106,6 +107,7 @@ static void log_pool(const struct pool *pool)
 		 pool->backing->ops->name, pool->nr, size_format(BACKING_GRANULE, granule),
 		 extents, extents == 1 ? "" : "s", size_format(longest, run),
 		 size_format(pool->chunk_size, chunk),
+		 pool->backing->ops->simulated ? "; no memory, nothing of it can be leased" :
 		 pool->backing->ops->contiguous ? "" : "; contiguity not guaranteed");
 }
 
@@ -147,6 +149,7 @@ static int start_share(struct server *s, unsigned int index, unsigned int bank, 
 	const struct pool *pool = vm->bank[bank];
 	struct core_vm_desc desc = {
 		.name = vm->cfg->name,
+		.priority = vm->cfg->priority,
 		.share = {
 			.pool = pool->core,
 			.guarantee = cfg->guarantee,
@@ -221,6 +224,7 @@ static int server_start(struct server *s, char **ret_error)
 		r = vm_listen(g_ptr_array_index(s->vms, i), ret_error);
 	if (r < 0)
 		return r;
+	malloc_trim(0); /* what the building of pools needed is not needed again */
 	server_start_timer(s);
 	server_turn(s);
 	return 0;

@@ -165,6 +165,12 @@ static void handle_lease(struct vm *vm, const struct vcma_lease_req *m)
 		conn_reply(c, &m->hdr, VCMA_ST_DENIED);
 		return;
 	}
+	if (vm->bank[args.bank]->backing->ops->simulated) {
+		log_peer(&vm->rate, G_LOG_LEVEL_WARNING, "%s: asked for memory of pool %s, which has none (backing=sim): use another backing",
+			 vm->cfg->name, vm->bank[args.bank]->name);
+		conn_reply(c, &m->hdr, VCMA_ST_UNSUPPORTED);
+		return;
+	}
 	if (g_hash_table_size(vm->requests) >= VCMA_REQUESTS_MAX) {
 		conn_reply(c, &m->hdr, VCMA_ST_TOO_MANY);
 		return;

@@ -36,6 +36,7 @@
  */
 struct wait {
 	struct list in_core;
+	struct list in_vm;
 	struct share *share;
 	uint32_t sequence;
 	uint64_t serial;
@@ -73,6 +74,11 @@ struct wait *wait_from(const struct list *in_core)
 	return list_entry(in_core, struct wait, in_core);
 }
 
+static struct wait *from_vm(const struct list *in_vm)
+{
+	return list_entry(in_vm, struct wait, in_vm);
+}
+
 void wait_claim_of(const struct wait *wait, uint32_t *ret_first, uint32_t *ret_nr,
 		   uint32_t *ret_missing, bool *ret_whole)
 {
@@ -80,6 +86,18 @@ void wait_claim_of(const struct wait *wait, uint32_t *ret_first, uint32_t *ret_n
 	*ret_nr = wait->nr;
 	*ret_missing = wait->missing;
 	*ret_whole = wait->whole;
+}
+
+uint32_t wait_wanted(const struct share *share)
+{
+	uint64_t n = 0;
+	struct list *l;
+
+	if (share->nr_waiting)
+		list_for_each(l, &share->vm->waits)
+			if (from_vm(l)->share == share && !from_vm(l)->nr)
+				n += from_vm(l)->want.chunks;
+	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
 void wait_disturb(struct wait *wait)
@@ -154,7 +172,9 @@ static void end(struct wait *wait)
 {
 	unclaim(wait);
 	list_del(&wait->in_core);
+	list_del(&wait->in_vm);
 	wait->share->nr_waiting--;
+	share_update_active(wait->share);
 	wait->share->vm->nr_waiting--;
 	wait->share->vm->core->nr_waits--;
 	free(wait);
@@ -228,8 +248,8 @@ static bool room_is_coming(const struct wait *wait)
 	if (want->granules >= per || want->ext.align > want->ext.size ||
 	    want->ext.reach.highest != VCMA_NO_ADDR || want->ext.reach.forbidden)
 		return false;
-	for (l = wait->share->vm->core->waits.next; wait_from(l) != wait; l = l->next) {
-		const struct wait *older = wait_from(l);
+	for (l = wait->share->vm->waits.next; from_vm(l) != wait; l = l->next) {
+		const struct wait *older = from_vm(l);
 
 		if (older->share != wait->share || older->want.granules >= per)
 			continue;
@@ -282,6 +302,16 @@ static void look_at(struct wait *wait)
 		refuse(wait, VCMA_ST_INTERNAL, NULL);
 }
 
+/* In core::waits: the first request of a lower priority, or the head. */
+static struct list *next_in_turn(struct core *core, uint8_t priority)
+{
+	struct list *l = &core->waits;
+
+	while (l->prev != &core->waits && wait_from(l->prev)->share->vm->priority < priority)
+		l = l->prev;
+	return l;
+}
+
 void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_args *args)
 {
 	struct share *share = args->bank < VCMA_BANKS_MAX ? vm->bank[args->bank] : NULL;
@@ -298,8 +328,8 @@ void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_arg
 		status = VCMA_ST_DENIED;
 	else if (vm->nr_waiting >= VCMA_REQUESTS_MAX)
 		status = VCMA_ST_TOO_MANY;
-	list_for_each(l, &core->waits)
-		if (wait_from(l)->share->vm == vm && wait_from(l)->sequence == sequence)
+	list_for_each(l, &vm->waits)
+		if (from_vm(l)->sequence == sequence)
 			status = VCMA_ST_INVALID;
 	wait = status == VCMA_ST_OK ? calloc(1, sizeof(*wait)) : NULL;
 	if (!wait) {
@@ -312,9 +342,11 @@ void wait_new(struct core_vm *vm, uint32_t sequence, const struct core_lease_arg
 	wait->deadline = core->now + args->deadline_ms;
 	wait->recheck = UINT64_MAX;
 	wait->want = want;
-	list_add(&core->waits, &wait->in_core);
+	list_add(next_in_turn(core, vm->priority), &wait->in_core);
+	list_add(&vm->waits, &wait->in_vm);
 	core->nr_waits++;
 	share->nr_waiting++;
+	share_update_active(share);
 	vm->nr_waiting++;
 	look_at(wait);
 }
@@ -323,11 +355,9 @@ int wait_cancel(struct core_vm *vm, uint32_t sequence)
 {
 	struct list *l;
 
-	list_for_each(l, &vm->core->waits) {
-		struct wait *wait = wait_from(l);
-
-		if (wait->share->vm == vm && wait->sequence == sequence) {
-			refuse(wait, VCMA_ST_CANCELLED, NULL);
+	list_for_each(l, &vm->waits) {
+		if (from_vm(l)->sequence == sequence) {
+			refuse(from_vm(l), VCMA_ST_CANCELLED, NULL);
 			return 0;
 		}
 	}
@@ -338,9 +368,8 @@ void wait_drop_vm(struct core_vm *vm)
 {
 	struct list *l, *tmp;
 
-	list_for_each_safe(l, tmp, &vm->core->waits)
-		if (wait_from(l)->share->vm == vm)
-			end(wait_from(l));
+	list_for_each_safe(l, tmp, &vm->waits)
+		end(from_vm(l));
 }
 
 static bool may_go_on(const struct wait *wait)

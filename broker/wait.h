@@ -12,8 +12,9 @@
  * will not come (its holder refuses, its page is quarantined), the claim is
  * given up and another plan is made.
  *
- * Whenever a chunk or a lease has changed hands, waits are looked at again,
- * the oldest first; before anybody who asks later.  One that has a claim
+ * Whenever a chunk or a lease has changed hands, waits are looked at again, those of
+ * VMs with the highest priority first, and of these the oldest; before anybody
+ * who asks later.  One that has a claim
  * cannot be overtaken.  Those without one are content with what is free, and
  * make a new plan now and then.  Each has a deadline.
  */
@@ -39,6 +40,8 @@ void wait_run(struct core *core);
 void wait_tick(struct core *core);
 uint64_t wait_next(const struct core *core);
 struct share *wait_share(const struct wait *wait);
+/* Chunks that requests of @share wait for and have not claimed. */
+uint32_t wait_wanted(const struct share *share);
 /* For core_check(): the claim of a wait and what is missing. */
 void wait_claim_of(const struct wait *wait, uint32_t *ret_first, uint32_t *ret_nr,
 		   uint32_t *ret_missing, bool *ret_whole);

@@ -281,6 +281,7 @@ struct vcma_op_status {
 
 #define VCMA_BACKING_HUGETLB	1
 #define VCMA_BACKING_MEMFD	2
+#define VCMA_BACKING_SIM	16	/* no memory: nothing can be leased [B-90] */
 
 /* [B-62] */
 struct vcma_op_pool {

@@ -66,6 +66,7 @@ const char *format_backing(uint32_t backing)
 	switch (backing) {
 	case VCMA_BACKING_HUGETLB: return "hugetlb";
 	case VCMA_BACKING_MEMFD: return "memfd";
+	case VCMA_BACKING_SIM: return "sim";
 	default: return "unknown";
 	}
 }

@@ -21,8 +21,10 @@ test-ctl-format-libs := $(GLIB_LIBS)
 # --- core ---
 include broker/core.mk
 core-sim-objs := tests/unit/core-sim.o $(core-objs)
+unit_tests += test-policy
+test-policy-objs := tests/unit/test-policy.o broker/policy.o
 unit_tests += test-extent test-chunk test-core-demo test-core-refuse test-core-wait \
-	test-core-share test-core-bank test-core-random
+	test-core-share test-core-bank test-core-policy test-core-random
 test-extent-objs := tests/unit/test-extent.o broker/extent.o broker/tree.o protocol/zone.o
 test-chunk-objs := tests/unit/test-chunk.o $(core-objs)
 test-core-demo-objs := tests/unit/test-core-demo.o $(core-sim-objs)
@@ -30,6 +32,7 @@ test-core-refuse-objs := tests/unit/test-core-refuse.o $(core-sim-objs)
 test-core-wait-objs := tests/unit/test-core-wait.o $(core-sim-objs)
 test-core-share-objs := tests/unit/test-core-share.o $(core-sim-objs)
 test-core-bank-objs := tests/unit/test-core-bank.o $(core-sim-objs)
+test-core-policy-objs := tests/unit/test-core-policy.o $(core-sim-objs)
 test-core-random-objs := tests/unit/test-core-random.o $(core-sim-objs)
 
 # --- daemon ---
@@ -37,13 +40,13 @@ unit_tests += test-config test-record test-backing test-scrub
 test-scrub-objs := tests/unit/test-scrub.o broker/scrub.o
 test-scrub-libs = $(GLIB_LIBS)
 test-config-objs := tests/unit/test-config.o broker/config.o broker/config_check.o \
-	broker/backing.o broker/backing_hugetlb.o broker/backing_memfd.o broker/log.o \
-	broker/size.o broker/chunk_select.o
+	broker/backing.o broker/backing_hugetlb.o broker/backing_memfd.o broker/backing_sim.o broker/log.o \
+	broker/size.o broker/chunk_select.o broker/sim_pattern.o
 test-config-libs = $(GLIB_LIBS)
 test-record-objs := tests/unit/test-record.o broker/record.o broker/process.o
 test-record-libs = $(GLIB_LIBS)
 test-backing-objs := tests/unit/test-backing.o broker/backing.o broker/backing_hugetlb.o \
-	broker/backing_memfd.o
+	broker/backing_memfd.o broker/backing_sim.o
 test-backing-libs = $(GLIB_LIBS)
 
 # --- vcmactl zones ---

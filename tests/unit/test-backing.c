@@ -221,7 +221,8 @@ static void test_names(void **state)
 	(void)state;
 	assert_ptr_equal(backing_find("hugetlb"), &backing_hugetlb);
 	assert_ptr_equal(backing_find("memfd"), &backing_memfd);
-	assert_null(backing_find("sim"));
+	assert_ptr_equal(backing_find("sim"), &backing_sim);
+	assert_null(backing_find("dream"));
 }
 
 /* Pages of our own, if that is possible; given back in any case. */

@@ -165,10 +165,10 @@ static void test_options_bad(void **state)
 			 -EINVAL);
 	assert_error(f, "--vm", "a/b", "not a name");
 	assert_int_equal(load_options(f, (struct config_args){ .pool_size = "3M", .vms = NULL,
-							       .chunk = "3M", .backing = "sim" }),
+							       .chunk = "3M", .backing = "dream" }),
 			 -EINVAL);
 	assert_error(f, "--chunk", "3M", "power of two");
-	assert_error(f, "--backing", "sim", "hugetlb or memfd");
+	assert_error(f, "--backing", "dream", "hugetlb, memfd or sim");
 	assert_int_equal(load_options(f, (struct config_args){ .file = f->file, .pool_size = "3M" }),
 			 -EINVAL);
 	assert_error(f, "--pool", "--config", "drop");
@@ -201,6 +201,51 @@ static void test_beyond_pool(void **state)
 {
 	assert_only_error(*state, POOL "[vm a]\nguarantee=160M\n[vm b]\nguarantee=128M\n",
 			  "[pool main]", "size", "add up to 288M, beyond the pool's 256M");
+}
+
+static void test_priority(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_only_error(f, POOL "[vm a]\npriority=10\n", "[vm a]", "priority", "write 0 (asked first");
+	assert_only_error(f, POOL "[vm a]\npriority=high\n", "[vm a]", "priority", "is not a priority");
+	assert_int_equal(load(f, POOL "[vm a]\npriority=9\n[vm b]\npriority=0\n[vm c]\n"), 0);
+	assert_int_equal(config_vm(f->cfg, 0)->priority, 9);
+	assert_int_equal(config_vm(f->cfg, 1)->priority, 0);
+	assert_int_equal(config_vm(f->cfg, 2)->priority, 5);
+}
+
+static void test_sim(void **state)
+{
+	struct fixture *f = *state;
+	const struct sim_pattern *p;
+
+	assert_int_equal(load(f, "[pool s]\nbacking=sim\nsize=2T\nchunk=16M\naddress=1G\n"
+				 "extents=64M, 1G\n[vm a]\n"), 0);
+	p = &config_pool(f->cfg, 0)->sim;
+	assert_int_equal(p->nr, 2);
+	/* A hole of a chunk after each extent. */
+	assert_int_equal(sim_address(p, 16 * MIB, 0), 1024 * MIB);
+	assert_int_equal(sim_address(p, 16 * MIB, 62 * MIB), 1086 * MIB);
+	assert_int_equal(sim_address(p, 16 * MIB, 64 * MIB), (1024 + 80) * MIB);
+	assert_int_equal(sim_address(p, 16 * MIB, 1086 * MIB), (1024 + 1102) * MIB);
+	assert_int_equal(sim_address(p, 16 * MIB, 1088 * MIB), (1024 + 1120) * MIB);
+	assert_int_equal(sim_address(p, 16 * MIB, 3 * 1088 * MIB + 64 * MIB),
+			 (1024 + 3 * 1120 + 80) * MIB);
+	config_free(f->cfg);
+	f->cfg = NULL;
+	assert_int_equal(load(f, "[pool s]\nbacking=sim\nsize=64M\nchunk=16M\naddress=24M\n"
+				 "extents=16M,8M\n[vm a]\n"), -EINVAL);
+	assert_error(f, "[pool s]", "address", "24M is not a multiple of the chunk");
+	assert_error(f, "[pool s]", "extents", "8M is not a multiple of the chunk");
+	assert_int_equal(f->errors->len, 2);
+	assert_int_equal(load(f, POOL "address=1G\nextents=16M\n[vm a]\n"), -EINVAL);
+	assert_error(f, "[pool main]", "address", "backing=sim only");
+	assert_error(f, "[pool main]", "extents", "backing=sim only");
+	assert_only_error(f, "[pool s]\nbacking=sim\nsize=64M\nextents=4M,,4M\n[vm a]\n", "[pool s]",
+			  "extents", "is not a size");
+	assert_only_error(f, "[pool s]\nbacking=sim\nsize=64M\nextents=4M,4M,4M,4M,4M,4M,4M,4M,4M,4M,4M,4M,4M,4M,4M,4M,4M\n"
+			  "[vm a]\n", "[pool s]", "extents", "17 lengths are more than 16");
 }
 
 static void test_limit_beyond_pool(void **state)
@@ -386,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_demo), T(test_defaults), T(test_options), T(test_options_bad),
 		T(test_unknown_key), T(test_unknown_group), T(test_group_twice),
+		T(test_priority), T(test_sim),
 		T(test_limit_below_guarantee), T(test_beyond_pool), T(test_limit_beyond_pool),
 		T(test_not_a_multiple), T(test_run), T(test_duplicate_socket), T(test_names),
 		T(test_unknown_pool), T(test_which_pool), T(test_sizes), T(test_banks), T(test_bank_names),

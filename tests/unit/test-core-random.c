@@ -179,6 +179,9 @@ static struct model *make_model(uint64_t seed, uint32_t per)
 	add_bank(m, 3, 1, 4 * chunk, 2 * chunk, pool / 4);
 	for (i = 0; i < NR_VMS; i++)
 		m->connected[i] = true;
+	/* Some equal, some not. */
+	for (i = 0; i < NR_VMS; i++)
+		m->sim->vm[i]->priority = (uint8_t)roll(m, 3);
 	for (i = 0; i < NR_GRANULES; i++) {
 		const struct share *home = chunk_of(cell_granule(m, i))->home;
 
@@ -546,6 +549,22 @@ static void do_connection(struct model *m)
 	}
 }
 
+/* A VM says something about its leases, or about leases that are none of its. */
+static void do_stats(struct model *m)
+{
+	int vm = (int)roll(m, NR_VMS);
+	struct core_stats stats[8];
+	uint32_t i, n = 0;
+
+	for (i = 0; i < m->nr_held && n < 8; i++)
+		if (roll(m, 3) == 0)
+			stats[n++] = (struct core_stats){
+				.lease = m->held[i].id + (roll(m, 8) ? 0 : 100000),
+				.idle = roll(m, 2) ? m->held[i].nr * GRANULE : roll(m, 2) * GRANULE,
+			};
+	core_stats(m->sim->core, m->sim->vm[vm], stats, n, m->sim->now);
+}
+
 static void do_operator(struct model *m)
 {
 	uint32_t id = core_op_reclaim(m->sim->core,
@@ -562,7 +581,7 @@ static void do_operator(struct model *m)
 
 static void step(struct model *m)
 {
-	switch (roll(m, 32)) {
+	switch (roll(m, 33)) {
 	case 0 ... 9:
 		do_lease(m);
 		break;
@@ -595,6 +614,9 @@ static void step(struct model *m)
 	case 30:
 		if (roll(m, 16) == 0)
 			do_operator(m);
+		break;
+	case 31:
+		do_stats(m);
 		break;
 	default:
 		m->sim->now += roll(m, 8) ? roll(m, 20) : roll(m, 3000);

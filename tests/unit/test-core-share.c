@@ -322,6 +322,18 @@ static void check_sees(void **state)
 	b->bank[0]->nr_used++;
 	assert_memory_equal(core_check(sim->core), "I9", 2);
 	b->bank[0]->nr_used--;
+	b->bank[0]->nr_shared++;
+	assert_memory_equal(core_check(sim->core), "I9", 2);
+	b->bank[0]->nr_shared--;
+	b->bank[0]->nr_idle++;
+	assert_memory_equal(core_check(sim->core), "I9", 2);
+	b->bank[0]->nr_idle--;
+	sim->pool->chunk[lease->first / 8].nr_ask[POLICY_UNKNOWN]--;
+	assert_memory_equal(core_check(sim->core), "I9", 2);
+	sim->pool->chunk[lease->first / 8].nr_ask[POLICY_UNKNOWN]++;
+	sim->pool->chunk[lease->first / 8].refused++;
+	assert_memory_equal(core_check(sim->core), "I9", 2);
+	sim->pool->chunk[lease->first / 8].refused--;
 	assert_null(core_check(sim->core));
 	sim_free(sim);
 }

@@ -72,6 +72,7 @@ static void test_words(void **state)
 	assert_string_equal(format_contiguity(VCMA_POOL_REVOCABLE), "contiguity not guaranteed");
 	assert_string_equal(format_contiguity(VCMA_POOL_CONTIGUOUS), "contiguous");
 	assert_string_equal(format_backing(VCMA_BACKING_MEMFD), "memfd");
+	assert_string_equal(format_backing(VCMA_BACKING_SIM), "sim");
 	assert_string_equal(format_backing(99), "unknown");
 	assert_string_equal(format_lease_state(VCMA_LEASE_HELD), "held");
 	/* A name without NUL, as no vcmad would send it. */

@@ -132,6 +132,29 @@ static struct extent_want some_want(struct model *m, bool plain)
 	return want;
 }
 
+static bool is_good(const struct extent_want *want, uint64_t addr)
+{
+	return addr % want->align == 0 && vcma_reach_ok(&want->reach, addr, want->size);
+}
+
+/* Two extents are made of one only where neither end of it can be used. */
+static void splits_only_if_it_must(const struct model *m, uint32_t unit,
+				   const struct extent_want *want, uint64_t addr)
+{
+	uint32_t first = unit, end;
+
+	if (want->size < UNIT)
+		return;
+	while (first && m->owner[first - 1] == m->owner[first] &&
+	       m->addr[first - 1] + UNIT == m->addr[first])
+		first--;
+	end = model_end(m, first);
+	if (addr == m->addr[first] || addr + want->size == m->addr[end - 1] + UNIT)
+		return;
+	assert_false(is_good(want, m->addr[first]));
+	assert_false(is_good(want, m->addr[end - 1] + UNIT - want->size));
+}
+
 static void find_one(struct model *m, int which, bool plain)
 {
 	struct extent_want want = some_want(m, plain);
@@ -150,6 +173,7 @@ static void find_one(struct model *m, int which, bool plain)
 		if (i + 1 == NR)
 			break;
 	}
+	splits_only_if_it_must(m, unit, &want, addr);
 	if (plain) {
 		uint32_t first = unit;
 
@@ -253,12 +277,100 @@ static void found_behind_many(void **state)
 	extent_map_fini(&m.map);
 }
 
+/* --- at scale: a hundred thousand units, against a look at each of them --- */
+
+#define MANY	(1u << 17)
+
+struct large {
+	struct extent_map map;
+	struct extent_index idx;
+	uint64_t *addr;
+	bool *is_free;
+};
+
+/* Longest run of free, consecutive units that begins at each unit, from the back. */
+static uint32_t *runs(const struct large *l)
+{
+	uint32_t *run = calloc(MANY + 1, sizeof(*run)), i;
+
+	assert_non_null(run);
+	for (i = MANY; i-- > 0;) {
+		bool next = i + 1 < MANY && l->addr[i + 1] == l->addr[i] + UNIT;
+
+		run[i] = l->is_free[i] ? 1 + (next ? run[i + 1] : 0) : 0;
+	}
+	return run;
+}
+
+static void at_scale(void **state)
+{
+	struct large l = { 0 };
+	struct model m = { .random = 11 };	/* for its dice */
+	uint32_t i, n, found = 0, unit, *run;
+	uint64_t at = 0, addr;
+
+	(void)state;
+	l.addr = calloc(MANY, sizeof(*l.addr));
+	l.is_free = calloc(MANY, sizeof(*l.is_free));
+	assert_non_null(l.addr);
+	assert_non_null(l.is_free);
+	for (i = 0; i < MANY; i++) {
+		l.addr[i] = at;
+		at += roll(&m, 200) ? UNIT : roll(&m, 600) * UNIT + UNIT;
+	}
+	assert_int_equal(extent_map_init(&l.map, l.addr, MANY, UNIT), 0);
+	extent_index_init(&l.idx, &l.map);
+	for (i = 0; i < MANY; i += n) {
+		n = 1 + (uint32_t)roll(&m, roll(&m, 4) ? 8 : 100);
+		n = n < MANY - i ? n : MANY - i;
+		if (roll(&m, 3) == 0)
+			continue;
+		extent_put(&l.idx, i, n);
+		while (n--)
+			l.is_free[i + n] = true;
+		n = 1;
+		while (i + n < MANY && l.is_free[i + n])
+			n++;
+	}
+	run = runs(&l);
+	for (n = 0; n < 300; n++) {
+		struct extent_want want = {
+			.size = UNIT << roll(&m, 8), .reach = { .highest = VCMA_NO_ADDR },
+		};
+		uint32_t units = (uint32_t)(want.size / UNIT);
+		bool any = false;
+
+		want.align = UNIT << roll(&m, 9);
+		if (roll(&m, 2))
+			want.reach.highest = roll(&m, 4) ? roll(&m, at / UNIT) * UNIT : 64 * UNIT;
+		if (roll(&m, 2))
+			want.reach.forbidden = UNIT << roll(&m, 18) | UNIT << roll(&m, 18);
+		if (roll(&m, 2))
+			want.reach.boundary = want.size << roll(&m, 4);
+		for (i = 0; i < MANY && !any; i++)
+			any = run[i] >= units && is_good(&want, l.addr[i]);
+		assert_int_equal(extent_find(&l.idx, &want, &unit, &addr), any);
+		if (!any)
+			continue;
+		found++;
+		assert_int_equal(l.addr[unit], addr);
+		assert_true(run[unit] >= units);
+		assert_true(is_good(&want, addr));
+	}
+	assert_true(found > 50 && found < 290);
+	extent_map_fini(&l.map);
+	free(run);
+	free(l.addr);
+	free(l.is_free);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(against_a_model),
 		cmocka_unit_test(shortest_extent_first),
 		cmocka_unit_test(found_behind_many),
+		cmocka_unit_test(at_scale),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
