@@ -40,12 +40,14 @@ declare -A peer_in peer_out
 
 peer_start()
 {
-	local in out
+	local in out line
 
 	mkfifo "$run/$1.in" "$run/$1.answers"
 	"$build/tests/peer" "$run/$1.sock" <"$run/$1.in" >"$run/$1.answers" 2>"$logs/$1.log" 7>&- &
 	exec {in}>"$run/$1.in" {out}<"$run/$1.answers"
 	peer_in[$1]=$in peer_out[$1]=$out
+	# What it says to begin with.
+	IFS= read -r -t 10 line <&"$out" && [[ $line == ok* ]] || { echo "$1: $line"; return 1; }
 }
 
 # tell NAME COMMAND...: prints the answer
@@ -163,8 +165,8 @@ for slot in "${slots[@]}"; do
 done
 must guest_up alpha --cma 'normal=64M,clients=all,lease-size=2M' \
 	--module "$(modules test-modules)/vcma_edu.ko" -- "${args[@]}"
-peer_start bravo
-peer_start canary
+must peer_start bravo
+must peer_start canary
 must told bravo on-reclaim busy
 must keep bravo 2
 must keep canary 4
