@@ -264,7 +264,7 @@ check-asan: asan-built
 check-qtest: tests-built qemu-tests
 	$(Q)tests/run $(run_qtest)
 #: check-vm        guests with stock kernels and drivers; CASE=glob selects
-check-vm: tests-built qemu driver vm-deps
+check-vm: tests-built qemu-tests driver vm-deps
 	$(Q)tests/run $(run_vm)
 #: check-passthrough   VFIO: a host guest with an IOMMU, devices in a guest inside it
 check-passthrough: tests-built qemu driver vm-deps
@@ -293,6 +293,8 @@ docdir = $(prefix)/share/doc/vcma
 unitdir = $(prefix)/lib/systemd/system
 includedir = $(prefix)/include/vcma
 dkmsdir = $(prefix)/src/virtio_cma-$(shell cat VERSION)
+modprobedir = $(prefix)/lib/modprobe.d
+hookdir = $(prefix)/share/initramfs-tools/hooks
 
 sbin_programs := $(filter vcmad,$(programs))
 bin_programs := $(filter-out $(sbin_programs),$(programs))
@@ -309,10 +311,11 @@ installed = $(sort \
 	$(foreach m,$(man_pages),$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 	$(headers:protocol/%=$(includedir)/%) \
 	$(addprefix $(dkmsdir)/,$(notdir $(dkms_files))) \
+	$(modprobedir)/virtio_cma.conf $(hookdir)/virtio_cma \
 	$(addprefix $(docdir)/,$(notdir $(doc_files))))
 
 .PHONY: install uninstall
-#: install         programs, man pages, headers, module source; DESTDIR= stages
+#: install         programs, man pages, headers, module source and its initramfs hook; DESTDIR= stages
 install: all
 	$(say) INSTALL $(DESTDIR)$(prefix)
 	$(Q)for f in $(sbin_programs); do \
@@ -329,13 +332,16 @@ install: all
 			$(INSTALL) -m 644 /dev/stdin $(DESTDIR)$(unitdir)/$${f##*/} || exit 1; done
 	$(Q)$(INSTALL) -m 644 $(headers) $(DESTDIR)$(includedir)
 	$(Q)$(INSTALL) -m 644 $(dkms_files) $(DESTDIR)$(dkmsdir)
+	$(Q)$(INSTALL) -D -m 644 guest-driver/initramfs/virtio_cma.conf \
+		$(DESTDIR)$(modprobedir)/virtio_cma.conf
+	$(Q)$(INSTALL) -D -m 755 guest-driver/initramfs/virtio_cma $(DESTDIR)$(hookdir)/virtio_cma
 	$(Q)$(INSTALL) -m 644 $(doc_files) $(DESTDIR)$(docdir)
 #: uninstall       remove what install put there, and no other file
 uninstall:
 	$(say) UNINST $(DESTDIR)$(prefix)
 	$(Q)rm -f $(addprefix $(DESTDIR),$(installed))
-	$(Q)for d in $(unitdir) $(prefix)/lib/systemd $(prefix)/lib \
-		$(includedir) $(dkmsdir) $(docdir) $(bindir) $(sbindir) \
+	$(Q)for d in $(unitdir) $(prefix)/lib/systemd $(modprobedir) $(prefix)/lib \
+		$(hookdir) $(prefix)/share/initramfs-tools $(includedir) $(dkmsdir) $(docdir) $(bindir) $(sbindir) \
 		$(mandir)/man5 $(mandir)/man8 $(mandir)/man1 $(mandir) \
 		$(prefix)/share/doc $(prefix)/share $(prefix)/include $(prefix)/src; do \
 		rmdir $(DESTDIR)$$d 2>/dev/null || :; done

@@ -5,9 +5,11 @@
  * DOC: Theory of operation
  *
  * The bus says when a driver is about to probe a device, when it has failed to,
- * and when it was unbound.  A device that the clients parameter names gets our
- * dma_map_ops before its driver probes, so that all its coherent memory is of
- * one kind, and loses them after its driver has gone.
+ * and when it was unbound.  A device that the clients parameter or the host's table
+ * names gets our dma_map_ops before its driver probes, so that all its coherent memory
+ * is of one kind, and loses them after its driver has gone.  Leases without ranges
+ * stay warm for its next driver; when the device itself is pulled out, they are given
+ * back.
  *
  * When a probe has failed, memory that the driver core manages for the driver
  * is freed only after the bus was told.  And a driver may free late, or never.
@@ -23,6 +25,9 @@
  * left to the kernel.  A client that the kernel knows too little of, because it
  * has needs (a bank, or forbidden address bits), is not left to it: if vcma cannot
  * serve such a client, it gets no DMA memory at all (I5).
+ *
+ * A function level reset of a client changes nothing here: its memory is the
+ * driver's, and stays where it is.
  *
  * A client holds a reference of this module: as long as there is one, unloading
  * fails with "in use".
@@ -46,6 +51,8 @@ static LIST_HEAD(vcma_clients);
 
 static void sweep(struct work_struct *work);
 static DECLARE_WORK(sweep_work, sweep);
+static void give_back(struct work_struct *work);
+static DECLARE_WORK(give_back_work, give_back);
 
 /* range_free() looks at it under the client's lock.  Under vcma_clients_lock. */
 static void client_set_leaving(struct vcma_client *c, bool leaving)
@@ -75,6 +82,9 @@ static const char *cannot_serve(struct device *dev, const struct vcma_needs *nee
 		return "its DMA does not snoop the CPU's caches";
 	if (get_dma_ops(dev) && (needs->bank || needs->forbidden))
 		return "it is behind an IOMMU, which chooses its addresses";
+	/* The parameter cannot say so, but the host can: its pages are of another size. */
+	if (needs->forbidden & ~PAGE_MASK)
+		return "a page of this kernel has addresses with and without these bits";
 	return NULL;
 }
 
@@ -96,7 +106,8 @@ static void tell_attached(const struct vcma_client *c)
 	if (c->forbidden)
 		scnprintf(needs + len, sizeof(needs) - len, ", without address bits %#llx",
 			  c->forbidden);
-	dev_info(c->dev, "coherent DMA memory comes from vcma%s%s%s%s\n", needs,
+	dev_info(c->dev, "coherent DMA memory comes from vcma%s%s%s%s%s\n",
+		 c->from_table ? ", as the host wants" : "", needs,
 		 c->prev ? ", through the IOMMU" : "",
 		 vcma_strict || vcma_client_has_needs(c) ? ", and from nowhere else" : "",
 		 vcma ? "" : "; but there is no virtio-cma device yet");
@@ -125,6 +136,7 @@ static int client_attach(struct device *dev, const struct vcma_needs *needs)
 	spin_lock_init(&c->lock);
 	c->ranges = RB_ROOT;
 	c->bounces = RB_ROOT;
+	c->from_table = needs->from_table;
 	c->bank = needs->bank;
 	c->forbidden = needs->forbidden;
 	c->barred = why;
@@ -224,23 +236,92 @@ void vcma_client_idle(void)
 	queue_work(vcma_wq, &sweep_work);
 }
 
-static void on_bind(struct device *dev)
+/* A client that is there has a driver again. */
+static bool client_return(struct device *dev)
 {
-	struct vcma_needs needs;
 	struct vcma_client *c;
-	int err = 0;
 
 	mutex_lock(&vcma_clients_lock);
 	c = client_find(dev);
 	if (c) {
 		client_set_leaving(c, false);
 		client_keep_ops(c);
-	} else if (vcma_clients_match(to_pci_dev(dev), &needs)) {
-		err = client_attach(dev, &needs);
 	}
+	mutex_unlock(&vcma_clients_lock);
+	return c;
+}
+
+static void on_bind(struct device *dev)
+{
+	struct pci_dev *pdev = to_pci_dev(dev);
+	struct vcma_needs needs = { 0 };
+	int err;
+
+	/* The device is locked: nobody else makes it a client meanwhile. */
+	if (client_return(dev) ||
+	    (!vcma_clients_match(pdev, &needs) && !vcma_table_ask(pdev, &needs)))
+		return;
+	mutex_lock(&vcma_clients_lock);
+	err = client_attach(dev, &needs);
 	mutex_unlock(&vcma_clients_lock);
 	if (err)
 		dev_err(dev, "cannot be a client of vcma: %d\n", err);
+}
+
+/* Is a device a client?  The device is locked. */
+static bool is_client(struct device *dev)
+{
+	bool yes;
+
+	mutex_lock(&vcma_clients_lock);
+	yes = client_find(dev);
+	mutex_unlock(&vcma_clients_lock);
+	return yes;
+}
+
+/* The device is locked. */
+static void tell_too_late(struct device *dev)
+{
+	dev_warn(dev, "not a client of vcma: driver %s has it already; load virtio_cma first, or unbind and bind the device\n",
+		 dev->driver->name);
+}
+
+/* Its driver may have begun to probe before the table was there. */
+static void on_bound(struct device *dev)
+{
+	struct vcma_dev *vcma = vcma_get_live();
+	struct vcma_needs needs;
+
+	if (!vcma)
+		return;
+	if (vcma_table_known(vcma, to_pci_dev(dev), &needs) && !is_client(dev))
+		tell_too_late(dev);
+	vcma_put(vcma);
+}
+
+/* Gives back leases that nobody has a range in. */
+static void give_back(struct work_struct *work)
+{
+	struct vcma_dev *vcma = vcma_get_live();
+
+	if (!vcma)
+		return;
+	vcma_lease_release_idle(vcma, VCMA_ALL_BANKS, VCMA_UNPLUG_MS);
+	vcma_put(vcma);
+}
+
+/* The device was pulled out, and has no driver any more. */
+static void on_removed(struct device *dev)
+{
+	struct vcma_dev *vcma = vcma_get_live();
+	struct pci_dev *pdev = to_pci_dev(dev);
+	struct vcma_needs needs;
+
+	if (!vcma)
+		return;
+	if (vcma_clients_match(pdev, &needs) || vcma_table_known(vcma, pdev, &needs))
+		queue_work(vcma_wq, &give_back_work);
+	vcma_put(vcma);
 }
 
 static void on_gone(struct device *dev, bool unbound)
@@ -275,6 +356,12 @@ static int bus_notify(struct notifier_block *nb, unsigned long action, void *dat
 	case BUS_NOTIFY_BIND_DRIVER:
 		on_bind(dev);
 		break;
+	case BUS_NOTIFY_BOUND_DRIVER:
+		on_bound(dev);
+		break;
+	case BUS_NOTIFY_REMOVED_DEVICE:
+		on_removed(dev);
+		break;
 	case BUS_NOTIFY_DRIVER_NOT_BOUND:
 		on_gone(dev, false);
 		break;
@@ -295,8 +382,7 @@ static int warn_if_bound(struct device *dev, void *data)
 
 	device_lock(dev);
 	if (dev->driver && vcma_clients_match(to_pci_dev(dev), &needs))
-		dev_warn(dev, "not a client of vcma: driver %s has it already; load virtio_cma first, or unbind and bind the device\n",
-			 dev->driver->name);
+		tell_too_late(dev);
 	device_unlock(dev);
 	return 0;
 }
@@ -308,12 +394,19 @@ static int warn_if_bound(struct device *dev, void *data)
  */
 int vcma_attach_init(void)
 {
+	struct vcma_dev *vcma;
 	int err;
 
 	err = bus_register_notifier(&pci_bus_type, &bus_nb);
 	if (err)
 		return err;
 	bus_for_each_dev(&pci_bus_type, NULL, NULL, warn_if_bound);
+	/* Who has met a driver before this moment is in the table perhaps. */
+	vcma = vcma_get_live();
+	if (vcma) {
+		vcma_table_changed(vcma);
+		vcma_put(vcma);
+	}
 	return 0;
 }
 
@@ -326,6 +419,93 @@ void vcma_attach_fini(void)
 {
 	bus_unregister_notifier(&pci_bus_type, &bus_nb);
 	cancel_work_sync(&sweep_work);
+	cancel_work_sync(&give_back_work);
+}
+
+static int warn_if_late(struct device *dev, void *data)
+{
+	struct vcma_dev *vcma = data;
+	struct vcma_needs needs;
+
+	if (!vcma_table_known(vcma, to_pci_dev(dev), &needs))
+		return 0;
+	/* Who has it locked will be told when its driver is bound. */
+	if (!device_trylock(dev))
+		return 0;
+	if (dev->driver && !is_client(dev))
+		tell_too_late(dev);
+	device_unlock(dev);
+	return 0;
+}
+
+/**
+ * vcma_clients_review() - the host's table was read
+ * @vcma: whose
+ *
+ * Clients that are not in it any more get no more memory; and the log says which
+ * devices cannot be clients because they have a driver already.
+ *
+ * Context: may sleep.
+ */
+void vcma_clients_review(struct vcma_dev *vcma)
+{
+	struct vcma_needs needs;
+	struct vcma_client *c;
+	bool known;
+
+	mutex_lock(&vcma_clients_lock);
+	list_for_each_entry(c, &vcma_clients, node) {
+		if (!c->from_table)
+			continue;
+		known = vcma_table_known(vcma, to_pci_dev(c->dev), &needs);
+		if (!known && !c->withdrawn)
+			dev_info(c->dev, "is not in the host's client table any more; it keeps the memory that it has, and gets no more\n");
+		WRITE_ONCE(c->withdrawn, !known);
+	}
+	mutex_unlock(&vcma_clients_lock);
+	bus_for_each_dev(&pci_bus_type, NULL, vcma, warn_if_late);
+}
+
+/* How many ranges a client has there.  Under vcma_clients_lock. */
+static unsigned int ranges_in(struct vcma_client *c, const struct vcma_dev *vcma,
+			      phys_addr_t base, u64 size)
+{
+	struct rb_node *node;
+	unsigned long flags;
+	unsigned int nr = 0;
+
+	spin_lock_irqsave(&c->lock, flags);
+	for (node = rb_first(&c->ranges); node; node = rb_next(node)) {
+		struct vcma_range *range = rb_entry(node, struct vcma_range, node);
+
+		nr += range->lease->win->vcma == vcma && range->phys >= base &&
+		      range->phys - base < size;
+	}
+	spin_unlock_irqrestore(&c->lock, flags);
+	return nr;
+}
+
+/**
+ * vcma_clients_tell_bad() - tell the log who has memory that a device may not reach
+ * @vcma: the device
+ * @base: of a bad lease
+ * @size: of it
+ *
+ * Context: may sleep.
+ */
+void vcma_clients_tell_bad(const struct vcma_dev *vcma, phys_addr_t base, u64 size)
+{
+	struct vcma_client *c;
+	unsigned int nr;
+
+	mutex_lock(&vcma_clients_lock);
+	list_for_each_entry(c, &vcma_clients, node) {
+		nr = ranges_in(c, vcma, base, size);
+		if (nr)
+			dev_warn(c->dev, "has %u DMA buffers in bad memory at %pa; if its DMA fails, unbind its driver and bind it again: it will get others\n",
+				 nr, &base);
+	}
+	mutex_unlock(&vcma_clients_lock);
 }
 
 /**
@@ -366,7 +546,8 @@ ssize_t vcma_clients_show(char *buf)
 			len += sysfs_emit_at(buf, len, " bank=%u", c->bank);
 		if (c->forbidden)
 			len += sysfs_emit_at(buf, len, " forbid=%#llx", c->forbidden);
-		len += sysfs_emit_at(buf, len, "%s\n", c->barred ? " barred" : "");
+		len += sysfs_emit_at(buf, len, "%s%s\n", c->barred ? " barred" : "",
+				     c->withdrawn ? " withdrawn" : "");
 	}
 	mutex_unlock(&vcma_clients_lock);
 	return len;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * event.c - the event queue: the host wants leases back, or has memory again
+ * event.c - the event queue: what the host has to say of its own accord
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -74,6 +74,12 @@ static void handle_event(struct vcma_dev *vcma, const struct virtio_cma_event *e
 		break;
 	case VIRTIO_CMA_EV_POOL_CHANGED:
 		handle_pool_changed(vcma);
+		break;
+	case VIRTIO_CMA_EV_LEASE_BAD:
+		vcma_bad_mark(vcma, ev->range, nr);
+		break;
+	case VIRTIO_CMA_EV_CLIENTS_CHANGED:
+		vcma_table_changed(vcma);
 		break;
 	default:
 		pr_debug("event %u is not known\n", le16_to_cpu(ev->type));

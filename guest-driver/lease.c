@@ -197,6 +197,8 @@ void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned lon
 	spin_lock_irqsave(&vcma->lock, flags);
 	bitmap_set(lease->dirty, first, pages);
 	lease_give_locked(lease, first, pages, mapped);
+	if (lease->bad && !lease->nr_ranges)
+		vcma_bad_drop(vcma);
 	spin_unlock_irqrestore(&vcma->lock, flags);
 }
 
@@ -264,7 +266,7 @@ bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
 	if (!vcma->ready || !reserve_kept(opt, want))
 		goto out_unlock;
 	list_for_each_entry(lease, &win->leases, node) {
-		if (lease->state != VCMA_LEASE_READY || !mapping_ok(lease, want) ||
+		if (lease->state != VCMA_LEASE_READY || lease->bad || !mapping_ok(lease, want) ||
 		    (best && !lease_better(lease, best, want)))
 			continue;
 		first = lease_fit(lease, opt->span.base + lease->offset, want);
@@ -343,6 +345,12 @@ static void plug_complete(struct vcma_call *call)
 	if (!call->err && vcma_call_status(call, 0) == VIRTIO_CMA_S_OK) {
 		lease_set_state(lease, VCMA_LEASE_READY);
 		vcma->plugs++;
+		if (lease->bad) {
+			/* It was overtaken by LEASE_BAD, and nobody has seen it yet. */
+			lease_undo(lease);
+			call->lease[0] = NULL;
+			vcma_bad_drop(vcma);
+		}
 	} else {
 		lease_undo(lease);
 		lease_del(lease);
@@ -397,7 +405,8 @@ out_unlock:
  *
  * Context: may sleep; vcma->plug_mutex is held.
  *
- * Return: 0; VIRTIO_CMA_S_* (positive) if the host said no; -ENOSPC if the
+ * Return: 0; VIRTIO_CMA_S_* (positive) if the host said no, or has given a lease
+ * that is bad; -ENOSPC if the
  * window has no room, or no more than its reserve; -ETIMEDOUT without an answer in time (what comes later
  * becomes an idle lease); -ENODEV, -EAGAIN, -ENOMEM, -EPROTO.
  */
@@ -446,6 +455,8 @@ int vcma_lease_plug(struct vcma_option *opt, const struct vcma_want *want, u64 s
 		lease_undo(lease);
 	else
 		err = call->err ? call->err : vcma_call_status(call, 0);
+	if (!err && !call->lease[0])
+		err = VIRTIO_CMA_S_HOST_ERROR;
 	spin_unlock_irqrestore(&vcma->lock, flags);
 	vcma_call_put(call);
 	return err;
@@ -523,6 +534,30 @@ static unsigned int unplug(struct vcma_call *call, unsigned int ms)
 	return gone;
 }
 
+/**
+ * vcma_lease_find() - the lease that an event names
+ * @vcma: the device; vcma->lock is held
+ * @range: from the event
+ * @exact: the range has to be all of it
+ *
+ * Return: the lease, the first if there are several in the range; or NULL.
+ */
+struct vcma_lease *vcma_lease_find(struct vcma_dev *vcma, const struct virtio_cma_range *range,
+				   bool exact)
+{
+	struct vcma_window *win = vcma_window_find(vcma, le32_to_cpu(range->window));
+	u64 offset = le64_to_cpu(range->offset);
+	u64 size = le64_to_cpu(range->size);
+	struct vcma_lease *lease;
+
+	if (!win || !size || offset >= win->length || size > win->length - offset)
+		return NULL;
+	lease = lease_in(win, offset, size);
+	if (lease && exact && (lease->offset != offset || lease->size != size))
+		return NULL;
+	return lease;
+}
+
 /* An UNPLUG with room for @nr ranges and none in it yet. */
 static struct vcma_call *unplug_new(struct vcma_dev *vcma, unsigned int nr)
 {
@@ -556,17 +591,11 @@ unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_r
 
 	spin_lock_irqsave(&vcma->lock, flags);
 	for (i = 0; i < nr; i++) {
-		struct vcma_window *win = vcma_window_find(vcma, le32_to_cpu(range[i].window));
-		u64 offset = le64_to_cpu(range[i].offset);
-		u64 size = le64_to_cpu(range[i].size);
-		struct vcma_lease *lease;
+		struct vcma_lease *lease = vcma_lease_find(vcma, &range[i], false);
 
-		if (!win || !size || offset >= win->length || size > win->length - offset)
-			continue;	/* no lease of ours */
-		lease = lease_in(win, offset, size);
 		if (!lease)
-			continue;	/* gone already */
-		if (lease->offset == offset && lease->size == size && lease_is_idle(lease))
+			continue;	/* gone already, or never ours */
+		if (vcma_lease_find(vcma, &range[i], true) && lease_is_idle(lease))
 			lease_take_idle(lease, call);
 		else
 			left++;
@@ -579,10 +608,23 @@ unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_r
 	return left;
 }
 
+/* Is it one of those that VCMA_ALL_BANKS, VCMA_BAD_LEASES, or a number mean? */
+static bool lease_is_of(const struct vcma_lease *lease, int bank)
+{
+	switch (bank) {
+	case VCMA_ALL_BANKS:
+		return true;
+	case VCMA_BAD_LEASES:
+		return lease->bad;
+	default:
+		return lease->win->bank == bank;
+	}
+}
+
 /**
  * vcma_lease_release_idle() - give all idle leases back
  * @vcma: the device
- * @bank: those of this bank only, or VCMA_ALL_BANKS
+ * @bank: those of this bank only, or VCMA_ALL_BANKS, or VCMA_BAD_LEASES
  * @ms: how long to wait for the host
  *
  * Context: may sleep.
@@ -602,13 +644,11 @@ u64 vcma_lease_release_idle(struct vcma_dev *vcma, int bank, unsigned int ms)
 		if (!call)
 			break;
 		spin_lock_irqsave(&vcma->lock, flags);
-		for (i = 0; i < vcma->nr_windows; i++) {
-			if (bank != VCMA_ALL_BANKS && vcma->win[i].bank != bank)
-				continue;
+		for (i = 0; i < vcma->nr_windows; i++)
 			list_for_each_entry(lease, &vcma->win[i].leases, node)
-				if (call->nr < VIRTIO_CMA_RANGES_MAX && lease_is_idle(lease))
+				if (call->nr < VIRTIO_CMA_RANGES_MAX && lease_is_idle(lease) &&
+				    lease_is_of(lease, bank))
 					lease_take_idle(lease, call);
-		}
 		spin_unlock_irqrestore(&vcma->lock, flags);
 
 		nr = call->nr;

@@ -219,6 +219,8 @@ static void close_shop(struct vcma_dev *vcma)
 {
 	set_ready(vcma, false);
 	cancel_work_sync(&vcma->refill_work);
+	cancel_work_sync(&vcma->bad_work);
+	cancel_work_sync(&vcma->table_work);
 	mutex_lock(&vcma->plug_mutex);
 	mutex_unlock(&vcma->plug_mutex);
 }
@@ -313,10 +315,14 @@ static int vcma_probe(struct virtio_device *vdev)
 	INIT_LIST_HEAD(&vcma->node);
 	INIT_WORK(&vcma->release_work, vcma_release_work);
 	INIT_WORK(&vcma->refill_work, vcma_refill_work);
+	INIT_WORK(&vcma->bad_work, vcma_bad_work);
+	INIT_WORK(&vcma->table_work, vcma_table_work);
 	spin_lock_init(&vcma->lock);
 	spin_lock_init(&vcma->req_lock);
 	mutex_init(&vcma->plug_mutex);
 	mutex_init(&vcma->map_mutex);
+	mutex_init(&vcma->table_mutex);
+	vcma->has_table = virtio_has_feature(vdev, VIRTIO_CMA_F_CLIENT_TABLE);
 	vcma->vdev = vdev;
 	vcma->pdev = pci_dev_get(to_pci_dev(vdev->dev.parent));
 	vcma->stopped = true;
@@ -347,6 +353,7 @@ static int vcma_probe(struct virtio_device *vdev)
 		goto out_sysfs;
 	set_ready(vcma, true);
 	set_live(vcma);
+	vcma_table_changed(vcma);
 	dev_info(&vdev->dev, "%u windows, leases of %llu to %llu MiB\n", vcma->nr_windows,
 		 vcma->granule_size >> 20, vcma->lease_max >> 20);
 	return 0;
@@ -430,6 +437,7 @@ static int vcma_restore(struct virtio_device *vdev)
 		return err;
 	}
 	set_ready(vcma, true);
+	vcma_table_changed(vcma);
 	return 0;
 }
 #endif
@@ -441,6 +449,7 @@ static const struct virtio_device_id vcma_ids[] = {
 MODULE_DEVICE_TABLE(virtio, vcma_ids);
 
 static const unsigned int vcma_features[] = {
+	VIRTIO_CMA_F_CLIENT_TABLE,
 	VIRTIO_CMA_F_FIXED,
 	VIRTIO_CMA_F_BANKS,
 };

@@ -11,10 +11,12 @@
  *	1b36:0010			a vendor and device id
  *	all
  *	1b36:0010/bank=2/forbid=0x100000
+ *	off				no device, whatever the host's table says (table.c)
  *
  * Several entries may fit a device.  The one that says most about which device
  * is meant counts, with its options alone: an address before an id before `all`,
- * and of two that say as much, the first.
+ * and of two that say as much, the first.  A device that the parameter names is not
+ * looked for in the host's table; the others are, unless the parameter has `off`.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -26,7 +28,7 @@
 
 static char *clients = "";
 module_param(clients, charp, 0444);
-MODULE_PARM_DESC(clients, "devices to serve: PCI addresses (0000:00:05.0), ids (1b36:0010), or all, each with /bank=N and /forbid=BITS if need be, separated by commas");
+MODULE_PARM_DESC(clients, "devices to serve besides those that the host names: PCI addresses (0000:00:05.0), ids (1b36:0010), or all, each with /bank=N and /forbid=BITS if need be, separated by commas; off: do not ask the host");
 
 /* One entry; the types in the order of what they say. */
 struct client_match {
@@ -39,6 +41,7 @@ struct client_match {
 #define MATCHES_MAX 64
 static struct client_match matches[MATCHES_MAX];	/* constant after init */
 static unsigned int nr_matches;
+static bool no_table;
 
 static int parse_which(const char *s, struct client_match *m)
 {
@@ -57,7 +60,7 @@ static int parse_which(const char *s, struct client_match *m)
 	m->type = MATCH_ID;
 	if (sscanf(s, "%4x:%4x%c", &m->vendor, &m->device, &end) == 2)
 		return 0;
-	pr_err("clients: `%s' is neither a PCI address (0000:00:05.0), nor an id (1b36:0010), nor `all'\n",
+	pr_err("clients: `%s' is neither a PCI address (0000:00:05.0), nor an id (1b36:0010), nor `all' or `off'\n",
 	       s);
 	return -EINVAL;
 }
@@ -67,16 +70,18 @@ static int parse_option(char *s, struct vcma_needs *needs, unsigned int *seen)
 {
 	char *value = strchr(s, '=');
 	unsigned int option;
+	u16 bank;
 
 	if (value)
 		*value++ = '\0';
 	if (!strcmp(s, "bank")) {
 		option = BIT(0);
-		if (!value || kstrtou16(value, 0, &needs->bank)) {
+		if (!value || kstrtou16(value, 0, &bank)) {
 			pr_err("clients: `%s=%s': a bank is a number from 0 to 65535\n",
 			       s, value ? value : "");
 			return -EINVAL;
 		}
+		needs->bank = bank;
 	} else if (!strcmp(s, "forbid")) {
 		option = BIT(1);
 		if (!value || kstrtou64(value, 0, &needs->forbidden) ||
@@ -126,6 +131,10 @@ int vcma_clients_parse(void)
 		word = strim(word);
 		if (!*word)
 			continue;
+		if (!strcmp(word, "off")) {
+			no_table = true;
+			continue;
+		}
 		if (nr_matches == MATCHES_MAX) {
 			pr_err("clients: more than %d entries\n", MATCHES_MAX);
 			err = -E2BIG;
@@ -159,6 +168,27 @@ static bool is_own(const struct pci_dev *pdev)
 }
 
 /**
+ * vcma_clients_possible() - can a device be a client at all?
+ * @pdev: the device
+ *
+ * Return: false for bridges, and for virtio-cma itself.
+ */
+bool vcma_clients_possible(const struct pci_dev *pdev)
+{
+	return !is_own(pdev) && pdev->hdr_type == PCI_HEADER_TYPE_NORMAL;
+}
+
+/**
+ * vcma_clients_use_table() - shall the host's table be asked?
+ *
+ * Return: true unless the clients parameter has `off`.
+ */
+bool vcma_clients_use_table(void)
+{
+	return !no_table;
+}
+
+/**
  * vcma_clients_match() - does the clients parameter name a device?
  * @pdev: the device
  * @ret: what it needs; untouched if it is not named
@@ -170,7 +200,7 @@ bool vcma_clients_match(struct pci_dev *pdev, struct vcma_needs *ret)
 	const struct client_match *best = NULL;
 	unsigned int i;
 
-	if (is_own(pdev) || pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+	if (!vcma_clients_possible(pdev))
 		return false;
 	for (i = 0; i < nr_matches; i++)
 		if (matches_device(&matches[i], pdev) &&

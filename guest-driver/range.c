@@ -10,11 +10,17 @@
  * it is, and is no address of the memory: the same on every architecture.
  *
  * Behind an IOMMU the range is mapped like a resource, and the IOMMU driver
- * chooses the device's address.
+ * chooses the device's address.  A range is unmapped before it is free, and only free
+ * ranges' leases are unplugged, so nothing that the host gets back is mapped: a page
+ * that were would be pinned for ever.  Where IOTLBs are flushed lazily (iommu.strict=0,
+ * the default of many kernels, unless the IOMMU is in caching mode), the IOMMU driver
+ * leaves that to a timer of 10 ms, and until then the device may still get there.  So
+ * it is done here, once for each range that is freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/dma-direct.h>
+#include <linux/iommu.h>
 #include <linux/slab.h>
 
 #include "vcma_client.h"
@@ -55,6 +61,24 @@ static struct vcma_range *range_lookup(struct vcma_client *c, const void *vaddr)
 	return NULL;
 }
 
+/* The device cannot get to the range any more.  Any context. */
+static void range_unmap(struct vcma_client *c, const struct vcma_range *range)
+{
+#ifdef CONFIG_IOMMU_API
+	struct iommu_domain *domain = iommu_get_domain_for_dev(c->dev);
+#endif
+
+	if (!c->prev)
+		return;
+	c->prev->unmap_resource(c->dev, range->dma, (size_t)range->pages << PAGE_SHIFT,
+				DMA_BIDIRECTIONAL, 0);
+#ifdef CONFIG_IOMMU_API
+	/* Lazy: a flush queue has it.  It may be switched on while a driver is bound. */
+	if (domain && domain->type == IOMMU_DOMAIN_DMA_FQ)
+		iommu_flush_iotlb_all(domain);
+#endif
+}
+
 /* What the client's device has to say to get to the range. */
 static bool range_map(struct vcma_client *c, struct vcma_range *range,
 		      const struct vcma_want *want)
@@ -65,7 +89,7 @@ static bool range_map(struct vcma_client *c, struct vcma_range *range,
 		range->dma = phys_to_dma(vcma_shadow(c), range->phys);
 		return true;
 	}
-	if (!c->prev->map_resource)
+	if (!c->prev->map_resource || !c->prev->unmap_resource)
 		return false;
 	range->dma = c->prev->map_resource(c->dev, range->phys, want->bytes,
 					   DMA_BIDIRECTIONAL, 0);
@@ -75,7 +99,7 @@ static bool range_map(struct vcma_client *c, struct vcma_range *range,
 	vcma_reach_init(&reach, c->dev->coherent_dma_mask, c->dev->bus_dma_limit, 0, 0);
 	if (vcma_reach_ok(&reach, range->dma, want->bytes))
 		return true;
-	c->prev->unmap_resource(c->dev, range->dma, want->bytes, DMA_BIDIRECTIONAL, 0);
+	range_unmap(c, range);
 	return false;
 }
 
@@ -108,6 +132,8 @@ struct vcma_range *vcma_range_take(struct vcma_client *c, struct vcma_want *want
 	struct vcma_dev *vcma;
 	u64 offset;
 
+	if (READ_ONCE(c->withdrawn))
+		return NULL;
 	vcma = vcma_get_live();
 	if (!vcma)
 		return NULL;
@@ -219,9 +245,7 @@ bool vcma_range_free(struct vcma_client *c, const void *vaddr)
 		return false;
 
 	vcma = range->lease->win->vcma;
-	if (c->prev)
-		c->prev->unmap_resource(c->dev, range->dma, (size_t)range->pages << PAGE_SHIFT,
-					DMA_BIDIRECTIONAL, 0);
+	range_unmap(c, range);
 	vcma_lease_give(range->lease, range->first, range->pages, range->mapped);
 	kfree(range);
 	vcma_put(vcma);

@@ -19,18 +19,17 @@
 
 #include "virtio_cma.h"
 
-/**
- * vcma_call_new() - make a call
- * @vcma: the device
- * @type: VIRTIO_CMA_REQ_*
- * @nr: ranges
- *
- * Context: may sleep, but starts no I/O to get memory: the caller may be the
- * driver of the disk.
- *
- * Return: the call, or NULL on lack of memory.
- */
-struct vcma_call *vcma_call_new(struct vcma_dev *vcma, u16 type, unsigned int nr)
+/* Bytes of the longest answer that a call may get. */
+static size_t answer_size(const struct vcma_call *call)
+{
+	if (!call->room)
+		return struct_size(call->resp, result, call->nr);
+	return sizeof(*call->resp) + sizeof(struct virtio_cma_clients) +
+	       call->room * sizeof(struct virtio_cma_client);
+}
+
+static struct vcma_call *call_new(struct vcma_dev *vcma, u16 type, unsigned int nr,
+				  unsigned int room)
 {
 	struct vcma_call *call;
 
@@ -40,8 +39,9 @@ struct vcma_call *vcma_call_new(struct vcma_dev *vcma, u16 type, unsigned int nr
 	kref_init(&call->ref);
 	init_completion(&call->done);
 	call->nr = nr;
+	call->room = room;
 	call->req = kzalloc(struct_size(call->req, range, nr), GFP_NOIO);
-	call->resp = kzalloc(struct_size(call->resp, result, nr), GFP_NOIO);
+	call->resp = kzalloc(answer_size(call), GFP_NOIO);
 	if (!call->req || !call->resp) {
 		kfree(call->req);
 		kfree(call->resp);
@@ -52,6 +52,41 @@ struct vcma_call *vcma_call_new(struct vcma_dev *vcma, u16 type, unsigned int nr
 	call->req->num_ranges = cpu_to_le32(nr);
 	call->vcma = vcma;
 	vcma_get(vcma);
+	return call;
+}
+
+/**
+ * vcma_call_new() - make a call
+ * @vcma: the device
+ * @type: VIRTIO_CMA_REQ_*, but for CLIENTS
+ * @nr: ranges
+ *
+ * Context: may sleep, but starts no I/O to get memory: the caller may be the
+ * driver of the disk.
+ *
+ * Return: the call, or NULL on lack of memory.
+ */
+struct vcma_call *vcma_call_new(struct vcma_dev *vcma, u16 type, unsigned int nr)
+{
+	return call_new(vcma, type, nr, 0);
+}
+
+/**
+ * vcma_call_new_clients() - make a call for a page of the client table
+ * @vcma: the device
+ * @first: index of the first client that is wanted
+ * @room: for how many, at least one
+ *
+ * Context: as vcma_call_new().
+ *
+ * Return: the call, or NULL on lack of memory.
+ */
+struct vcma_call *vcma_call_new_clients(struct vcma_dev *vcma, u32 first, unsigned int room)
+{
+	struct vcma_call *call = call_new(vcma, VIRTIO_CMA_REQ_CLIENTS, 0, room);
+
+	if (call)
+		call->req->id = cpu_to_le32(first);
 	return call;
 }
 
@@ -122,7 +157,7 @@ int vcma_call_start(struct vcma_call *call)
 	int err;
 
 	sg_init_one(&out, call->req, struct_size(call->req, range, call->nr));
-	sg_init_one(&in, call->resp, struct_size(call->resp, result, call->nr));
+	sg_init_one(&in, call->resp, answer_size(call));
 
 	spin_lock_irqsave(&vcma->req_lock, flags);
 	if (vcma->stopped) {
@@ -178,11 +213,24 @@ int vcma_call_wait(struct vcma_call *call, unsigned int ms)
 	return -ETIMEDOUT;
 }
 
-/* A request that is refused as a whole has no results. */
+/* A request that is refused as a whole has no results, nor has one without ranges. */
 static bool has_results(const struct vcma_call *call)
 {
+	if (!call->nr)
+		return false;
 	return call->resp->status == cpu_to_le16(VIRTIO_CMA_S_OK) ||
 	       call->len >= struct_size(call->resp, result, call->nr);
+}
+
+/* A page of the client table, of which there may be less than there is room for. */
+static bool page_ok(const struct vcma_call *call)
+{
+	u32 nr = le32_to_cpu(call->resp->num_done);
+
+	return call->resp->status != cpu_to_le16(VIRTIO_CMA_S_OK) ||
+	       (nr <= call->room &&
+		call->len >= sizeof(*call->resp) + sizeof(struct virtio_cma_clients) +
+			     nr * sizeof(struct virtio_cma_client));
 }
 
 /* Is the answer one that the protocol allows? */
@@ -193,6 +241,8 @@ static bool answer_ok(const struct vcma_call *call)
 	if (call->len < sizeof(*call->resp) ||
 	    le16_to_cpu(call->resp->status) >= VIRTIO_CMA_S_MAX)
 		return false;
+	if (call->room)
+		return page_ok(call);
 	if (!has_results(call))
 		return true;
 	if (call->len < struct_size(call->resp, result, call->nr))
@@ -260,9 +310,20 @@ void vcma_req_drain(struct vcma_dev *vcma)
 }
 
 /**
+ * vcma_call_clients() - the page of the client table
+ * @call: was answered with OK
+ *
+ * Return: what follows the response; its num_done says how many clients.
+ */
+const struct virtio_cma_clients *vcma_call_clients(const struct vcma_call *call)
+{
+	return (const void *)(call->resp + 1);
+}
+
+/**
  * vcma_call_status() - what became of a range
  * @call: was answered
- * @i: number of the range
+ * @i: number of the range; 0 if there is none
  *
  * Return: VIRTIO_CMA_S_*.
  */

@@ -4,6 +4,8 @@
  *
  *	/sys/bus/virtio/drivers/virtio_cma/virtio0/
  *		leases lease_bytes idle_leases idle_bytes
+ *		bad_leases		that a device may not reach: not used for more, and given
+ *					back when their users are done
  *		ranges range_bytes
  *		allocs			allocations served by vcma, since it was loaded
  *		fallbacks failures	by the kernel's allocator; not at all
@@ -12,6 +14,8 @@
  *		last_refusal		size and reason of the latest allocation that got nothing:
  *					"67108864 over limit"; or "none"
  *		clients			a line for each, with its own counters
+ *		client_table		which devices the host wants to be clients, a line for each,
+ *					as it said last
  *		release_idle		write 1: give all idle leases back now
  *		window1/ ...
  *			base length	in guest-physical addresses
@@ -39,7 +43,7 @@ static struct vcma_dev *to_vcma(struct device *dev)
 
 /* Sums over all windows, of one moment. */
 struct totals {
-	unsigned int leases, idle_leases, ranges;
+	unsigned int leases, idle_leases, bad_leases, ranges;
 	u64 lease_bytes, idle_bytes, range_bytes;
 	u64 plugs, reclaimed_bytes;
 };
@@ -60,6 +64,7 @@ static struct totals sum_up(struct vcma_dev *vcma)
 		t.lease_bytes += vcma->win[i].lease_bytes;
 		t.range_bytes += vcma->win[i].range_bytes;
 		list_for_each_entry(lease, &vcma->win[i].leases, node) {
+			t.bad_leases += lease->bad;
 			if (lease->nr_ranges)
 				continue;
 			t.idle_leases++;
@@ -82,6 +87,7 @@ TOTAL_ATTR(leases);
 TOTAL_ATTR(lease_bytes);
 TOTAL_ATTR(idle_leases);
 TOTAL_ATTR(idle_bytes);
+TOTAL_ATTR(bad_leases);
 TOTAL_ATTR(ranges);
 TOTAL_ATTR(range_bytes);
 TOTAL_ATTR(plugs);
@@ -120,6 +126,12 @@ static ssize_t clients_show(struct device *dev, struct device_attribute *attr, c
 }
 static DEVICE_ATTR_RO(clients);
 
+static ssize_t client_table_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return vcma_table_show(to_vcma(dev), buf);
+}
+static DEVICE_ATTR_RO(client_table);
+
 static ssize_t release_idle_store(struct device *dev, struct device_attribute *attr,
 				  const char *buf, size_t count)
 {
@@ -144,6 +156,7 @@ static struct attribute *vcma_attrs[] = {
 	&dev_attr_lease_bytes.attr,
 	&dev_attr_idle_leases.attr,
 	&dev_attr_idle_bytes.attr,
+	&dev_attr_bad_leases.attr,
 	&dev_attr_ranges.attr,
 	&dev_attr_range_bytes.attr,
 	&dev_attr_allocs.attr,
@@ -153,6 +166,7 @@ static struct attribute *vcma_attrs[] = {
 	&dev_attr_reclaimed_bytes.attr,
 	&dev_attr_last_refusal.attr,
 	&dev_attr_clients.attr,
+	&dev_attr_client_table.attr,
 	&dev_attr_release_idle.attr,
 	NULL,
 };

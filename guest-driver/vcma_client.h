@@ -8,12 +8,14 @@
 #include "virtio_cma.h"
 
 /**
- * struct vcma_needs - what the clients parameter says of a device
+ * struct vcma_needs - what the clients parameter, or the host's table, says of a device
+ * @from_table: the table does, and the parameter does not
  * @bank: number of the bank that its memory has to come from; 0: none
  * @forbidden: address bits that it cannot have set; 0: none
  */
 struct vcma_needs {
-	u16 bank;
+	bool from_table;
+	u32 bank;
 	u64 forbidden;
 };
 
@@ -29,6 +31,9 @@ struct vcma_needs {
  * @shadow: for clients without @prev: a device that never was registered, with
  *	the client's masks and no ops, so that the kernel maps directly for it
  * @shadow_mask: the shadow's streaming mask
+ * @from_table: it is one because of the host's table
+ * @withdrawn: and the table does not name it any more: it keeps what it has, and
+ *	gets no more [V-70]
  * @bank: its memory comes from windows of this bank
  * @forbidden: address bits that it cannot have set
  * @barred: why it may have no DMA memory at all, from anywhere; or NULL
@@ -58,7 +63,9 @@ struct vcma_client {
 	struct dma_map_ops ops;		/* not const: a set for each client */
 	struct device *shadow;
 	u64 shadow_mask;
-	u16 bank;
+	bool from_table;
+	bool withdrawn;
+	u32 bank;
 	u64 forbidden;
 	const char *barred;
 	bool leaving;
@@ -111,11 +118,19 @@ static inline bool vcma_client_has_needs(const struct vcma_client *c)
 /* match.c */
 int vcma_clients_parse(void);
 bool vcma_clients_match(struct pci_dev *pdev, struct vcma_needs *ret);
+bool vcma_clients_possible(const struct pci_dev *pdev);
+bool vcma_clients_use_table(void);
+
+/* table.c */
+bool vcma_table_ask(struct pci_dev *pdev, struct vcma_needs *ret);
+bool vcma_table_known(struct vcma_dev *vcma, const struct pci_dev *pdev, struct vcma_needs *ret);
 
 /* attach.c */
 int vcma_attach_init(void);
 void vcma_attach_fini(void);
 void vcma_client_idle(void);
+void vcma_clients_review(struct vcma_dev *vcma);
+void vcma_clients_tell_bad(const struct vcma_dev *vcma, phys_addr_t base, u64 size);
 ssize_t vcma_clients_show(char *buf);
 
 /* ops.c */

@@ -6,17 +6,19 @@
  *
  * A client is a PCI device whose coherent DMA memory comes from vcma.  Its
  * dma_map_ops are ours from before its driver probes until it is unbound
- * (match.c, attach.c, ops.c; vcma_client.h has its structs).  An allocation
- * becomes a range: whole pages inside a lease (range.c, alloc.c), in one of the
- * windows that will do for it (choose.c).  Streaming maps take ranges, too, where
- * the kernel cannot be trusted with them (bounce.c).
+ * (match.c, table.c, attach.c, ops.c; vcma_client.h has its structs).  An
+ * allocation becomes a range: whole pages inside a lease (range.c, alloc.c), in
+ * one of the windows that will do for it (choose.c).  Streaming maps take ranges,
+ * too, where the kernel cannot be trusted with them (bounce.c).
  *
  * A lease is memory that the host has put in a window (lease.c), mapped for the
  * CPU always or when need be (map.c).  A window is a part of a BAR of the
  * virtio-cma device, or lies at a fixed address (window.c, fixed.c).  Leases come
  * by PLUG and go by UNPLUG requests (req.c).  An idle lease, one without a range,
  * stays warm until the host asks for it (event.c), until the administrator gives
- * it back (sysfs.c), or until it stands in the way of a larger one.
+ * it back (sysfs.c), until a client is pulled out (attach.c), or until it stands
+ * in the way of a larger one.  One that a device may not reach goes when it is
+ * idle (bad.c).
  *
  * Contexts: alloc may be called in atomic context, and is then served from
  * warm leases only.  free may be called in any context but NMI.  Requests are
@@ -28,9 +30,10 @@
  * stay until the last range is freed.  A client is attached as long as it has
  * a range, and holds a reference of the module.
  *
- * Lock order: device_lock(client) -> vcma_clients_lock -> (client->lock |
- * vcma->lock); (vcma->plug_mutex | vcma->map_mutex) -> (vcma->lock |
- * vcma->req_lock).  No spinlock is taken under another one.
+ * Lock order: device_lock(client) -> vcma_clients_lock -> vcma->table_mutex;
+ * vcma_clients_lock -> (client->lock | vcma->lock); (vcma->plug_mutex |
+ * vcma->map_mutex | vcma->table_mutex) -> (vcma->lock | vcma->req_lock).  No
+ * spinlock is taken under another one.
  */
 #ifndef VIRTIO_CMA_H
 #define VIRTIO_CMA_H
@@ -60,8 +63,9 @@ struct vcma_window;
 /* For requests that wait for no memory: UNPLUG at unload, suspend, by hand. */
 #define VCMA_UNPLUG_MS		5000
 
-/* Instead of the number of a bank. */
+/* Instead of the number of a bank: all; all, but bad leases only. */
 #define VCMA_ALL_BANKS		(-1)
+#define VCMA_BAD_LEASES		(-2)
 
 /* A 32-bit kernel has no room to map whole windows: each lease is mapped when need be. */
 #ifdef CONFIG_64BIT
@@ -103,6 +107,8 @@ enum vcma_lease_state {
  * @offset: in the window
  * @size: a power of two
  * @state: see there; only lease_set_state() changes it
+ * @bad: a device may not reach it [V-64]: gets no ranges any more, and is unplugged
+ *	when it has none (bad.c)
  * @nr_ranges: ranges in it
  * @nr_mapped: those of them that need the mapping
  * @vaddr: its mapping; NULL if there is none (map.c).  Stays while @nr_mapped is
@@ -118,6 +124,7 @@ struct vcma_lease {
 	u64 offset;
 	u64 size;
 	enum vcma_lease_state state;
+	bool bad;
 	unsigned int nr_ranges;
 	unsigned int nr_mapped;
 	void *vaddr;
@@ -322,6 +329,12 @@ enum vcma_reason {
  * @refill_work: gets a lease in the place of a caller who could not wait for it
  * @refill_want: what that caller wanted
  * @refill_choice: and could use
+ * @bad_work: unplugs bad leases without ranges
+ * @has_table: the device has a client table
+ * @table_work: reads it after a change
+ * @table_mutex: held while it is read; protects @table_nr and @table
+ * @table_nr: clients in it, as it was read last
+ * @table: those
  * @plug_mutex: held while a lease is asked for, so that many callers who find
  *	no room do not ask for one each.  Not to be taken by event work, which
  *	makes the room that the holder may be waiting for.
@@ -360,6 +373,13 @@ struct vcma_dev {
 	struct work_struct refill_work;
 	struct vcma_want refill_want;
 	struct vcma_choice refill_choice;
+	struct work_struct bad_work;
+
+	bool has_table;
+	struct work_struct table_work;
+	struct mutex table_mutex;	/* of the table */
+	unsigned int table_nr;
+	struct virtio_cma_client table[VIRTIO_CMA_CLIENTS_MAX];
 
 	atomic64_t allocs;
 	atomic64_t fallbacks;
@@ -404,6 +424,7 @@ struct vcma_place {
  * @len: bytes of the answer
  * @applied: @complete has done its work; under vcma->lock
  * @nr: ranges
+ * @room: CLIENTS: clients for which the answer has room; else 0
  * @req: for the device to read
  * @resp: for the device to write
  * @lease: the lease of each range
@@ -417,6 +438,7 @@ struct vcma_call {
 	unsigned int len;
 	bool applied;
 	unsigned int nr;
+	unsigned int room;
 	struct virtio_cma_req *req;
 	struct virtio_cma_resp *resp;
 	struct vcma_lease *lease[];
@@ -432,12 +454,14 @@ void vcma_put(struct vcma_dev *vcma);
 
 /* req.c */
 struct vcma_call *vcma_call_new(struct vcma_dev *vcma, u16 type, unsigned int nr);
+struct vcma_call *vcma_call_new_clients(struct vcma_dev *vcma, u32 first, unsigned int room);
 void vcma_call_range(struct vcma_call *call, unsigned int i, struct vcma_lease *lease);
 void vcma_call_window(struct vcma_call *call, unsigned int i, const struct vcma_window *win);
 int vcma_call_start(struct vcma_call *call);
 int vcma_call_wait(struct vcma_call *call, unsigned int ms);
 u16 vcma_call_status(const struct vcma_call *call, unsigned int i);
 u16 vcma_call_state(const struct vcma_call *call, unsigned int i);
+const struct virtio_cma_clients *vcma_call_clients(const struct vcma_call *call);
 void vcma_call_put(struct vcma_call *call);
 void vcma_req_callback(struct virtqueue *vq);
 void vcma_req_drain(struct vcma_dev *vcma);
@@ -474,11 +498,23 @@ bool vcma_lease_warm(struct vcma_option *opt, const struct vcma_want *want,
 		     struct vcma_place *ret);
 void vcma_lease_give(struct vcma_lease *lease, unsigned long first, unsigned long pages,
 		     bool mapped);
+struct vcma_lease *vcma_lease_find(struct vcma_dev *vcma, const struct virtio_cma_range *range,
+				   bool exact);
 unsigned int vcma_lease_reclaim(struct vcma_dev *vcma, const struct virtio_cma_range *range,
 				unsigned int nr, unsigned int ms);
 u64 vcma_lease_release_idle(struct vcma_dev *vcma, int bank, unsigned int ms);
 void vcma_lease_forget_all(struct vcma_window *win);
 void vcma_lease_free(struct vcma_lease *lease);
+
+/* bad.c */
+void vcma_bad_mark(struct vcma_dev *vcma, const struct virtio_cma_range *range, unsigned int nr);
+void vcma_bad_drop(struct vcma_dev *vcma);
+void vcma_bad_work(struct work_struct *work);
+
+/* table.c; more in vcma_client.h */
+void vcma_table_changed(struct vcma_dev *vcma);
+void vcma_table_work(struct work_struct *work);
+ssize_t vcma_table_show(struct vcma_dev *vcma, char *buf);
 
 /* map.c */
 bool vcma_map_lease(struct vcma_lease *lease);

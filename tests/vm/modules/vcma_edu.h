@@ -20,6 +20,7 @@
 #define VCMA_EDU_RAM VCMA_EDU_WINDOWS	/* the place of what is in no window */
 #define VCMA_EDU_PLACES (VCMA_EDU_RAM + 1)
 #define VCMA_EDU_SISTERS 8
+#define VCMA_EDU_SHOT 0xdbdbdbdbdbdbdbdbULL	/* what `shoot' writes */
 
 struct vcma_edu;
 
@@ -148,10 +149,12 @@ ssize_t vcma_edu_spans(struct vcma_edu *t, char *text, size_t room);
 /* vcma_edu_engine.c: the device's word for it */
 void vcma_edu_run_jobs(struct vcma_edu *t, struct vcma_edu_job *jobs, unsigned int nr);
 void vcma_edu_prove(struct vcma_edu *t, struct vcma_edu_buf **buf, unsigned int nr);
+unsigned int vcma_edu_sisters_get(struct vcma_edu *t, struct vcma_edu **ret);
+void vcma_edu_sisters_put(struct vcma_edu **sister, unsigned int nr);
 void vcma_edu_add(struct vcma_edu *t);
 void vcma_edu_del(struct vcma_edu *t);
 
-/* vcma_edu_torture.c, vcma_edu_pages.c: commands */
+/* vcma_edu_torture.c, vcma_edu_pages.c, vcma_edu_shoot.c: commands */
 int vcma_edu_cmd_torture(struct vcma_edu *t, const struct vcma_edu_args *arg);
 int vcma_edu_cmd_fill(struct vcma_edu *t, const struct vcma_edu_args *arg);
 int vcma_edu_cmd_empty(struct vcma_edu *t, const struct vcma_edu_args *arg);
@@ -159,5 +162,6 @@ int vcma_edu_cmd_pages(struct vcma_edu *t, const struct vcma_edu_args *arg);
 int vcma_edu_cmd_stream(struct vcma_edu *t, const struct vcma_edu_args *arg);
 int vcma_edu_cmd_map(struct vcma_edu *t, const struct vcma_edu_args *arg);
 int vcma_edu_cmd_sgtable(struct vcma_edu *t, const struct vcma_edu_args *arg);
+int vcma_edu_cmd_shoot(struct vcma_edu *t, const struct vcma_edu_args *arg);
 
 #endif /* VCMA_EDU_H */

@@ -53,7 +53,7 @@ static bool are_sisters(const struct pci_dev *a, const struct pci_dev *b)
 }
 
 /* @t itself, and who works for it, locked. */
-static unsigned int sisters_get(struct vcma_edu *t, struct vcma_edu **ret)
+unsigned int vcma_edu_sisters_get(struct vcma_edu *t, struct vcma_edu **ret)
 {
 	unsigned int func, nr = 0;
 	struct vcma_edu *s;
@@ -74,7 +74,7 @@ static unsigned int sisters_get(struct vcma_edu *t, struct vcma_edu **ret)
 	return nr;
 }
 
-static void sisters_put(struct vcma_edu **sister, unsigned int nr)
+void vcma_edu_sisters_put(struct vcma_edu **sister, unsigned int nr)
 {
 	while (--nr)
 		mutex_unlock(&sister[nr]->lock);
@@ -167,12 +167,12 @@ void vcma_edu_run_jobs(struct vcma_edu *t, struct vcma_edu_job *jobs, unsigned i
 	struct vcma_edu *engine[VCMA_EDU_SISTERS];
 	unsigned int i, some, nr_engines;
 
-	nr_engines = sisters_get(t, engine);
+	nr_engines = vcma_edu_sisters_get(t, engine);
 	for (i = 0; i < nr; i += some) {
 		some = min(nr - i, nr_engines);
 		run_some(t, engine, &jobs[i], some);
 	}
-	sisters_put(engine, nr_engines);
+	vcma_edu_sisters_put(engine, nr_engines);
 }
 
 /* First, last and a random page of each buffer: all of it but one word, the guard. */

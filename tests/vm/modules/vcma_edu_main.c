@@ -34,6 +34,8 @@
  *		dma_mmap_attrs() to user space, which writes and reads it
  *	sgtable [size=BYTES]
  *		dma_get_sgtable_attrs()
+ *	shoot [rounds=N] [size=BYTES] [seed=N]
+ *		DMA to buffers that are freed in the same moment (vcma_edu_shoot.c)
  *
  * All functions of a slot are DMA engines for function 0.
  */
@@ -127,6 +129,7 @@ static const struct command {
 	{ "stream", vcma_edu_cmd_stream },
 	{ "map", vcma_edu_cmd_map },
 	{ "sgtable", vcma_edu_cmd_sgtable },
+	{ "shoot", vcma_edu_cmd_shoot },
 };
 
 static int parse_number(char *text, u64 *ret)
