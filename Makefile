@@ -166,13 +166,18 @@ kbuild = scripts/kbuild $(if $(filter 1,$(V)),-v) --arch $(1) \
 
 driver_goals := $(patsubst %,driver-of-%,amd64 i386 arm64 armhf)
 
-.PHONY: driver driver-deps $(driver_goals)
+driver_deps := $(driver_goals:driver-of-%=driver-deps-%)
+
+.PHONY: driver driver-deps $(driver_goals) $(driver_deps)
 driver-deps:
 	@scripts/deps driver $(cross)
+# Before the goal: its recipe looks for the headers.
+$(driver_deps): driver-deps-%:
+	@scripts/deps driver $(filter cross-$*,cross-arm64 cross-armhf)
 #: driver          virtio_cma.ko for Debian's 6.1 kernels, and the tests' modules
 driver: driver-deps
 	+$(Q)$(MAKE) --no-print-directory $(parallel) $(ARCHES:%=driver-of-%)
-$(driver_goals): driver-of-%:
+$(driver_goals): driver-of-%: driver-deps-%
 	+$(Q)$(call kbuild,$*,driver,guest-driver protocol)
 	+$(Q)$(call kbuild,$*,test-modules,tests/vm/modules protocol)
 
