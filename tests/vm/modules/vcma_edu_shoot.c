@@ -69,7 +69,7 @@ static int load(struct vcma_edu *t, struct vcma_edu **engine, unsigned int nr)
 
 	word = dma_alloc_coherent(dev, PAGE_SIZE, &dma, GFP_KERNEL);
 	if (!word)
-		return vcma_edu_refuse(t, -ENOMEM, "no buffer to load the engines from");
+		return vcma_edu_refuse(t, -ENOMEM, "no buffer for the words of the engines");
 	for (i = 0; i < PAGE_SIZE / sizeof(*word); i++)
 		word[i] = VCMA_EDU_SHOT;
 	for (i = 0; i < nr; i++)
