@@ -47,7 +47,9 @@ peer_start()
 	exec {in}>"$run/$1.in" {out}<"$run/$1.answers"
 	peer_in[$1]=$in peer_out[$1]=$out
 	# What it says to begin with.
-	IFS= read -r -t 10 line <&"$out" && [[ $line == ok* ]] || { echo "$1: $line"; return 1; }
+	IFS= read -r -t 10 line <&"$out" && [[ $line == ok* ]] && return
+	echo "$1: $line"
+	return 1
 }
 
 # tell NAME COMMAND...: prints the answer
@@ -180,7 +182,8 @@ must guest alpha 'modprobe virtio_pci && modprobe virtio_cma strict=1 &&
 	done'
 
 churned=0
-: >"$run/pages" >"$run/churn"
+: >"$run/pages"
+: >"$run/churn"
 shoot "$shots" >"$run/shots" 2>&1 &
 shooter=$!
 churn_while is_running $shooter

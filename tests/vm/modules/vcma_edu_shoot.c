@@ -60,7 +60,7 @@ static bool drain(struct vcma_edu **engine, unsigned int nr)
 }
 
 /* All engines have the words in their own memory. */
-static int load(struct vcma_edu *t, struct vcma_edu **engine, unsigned int nr)
+static int charge(struct vcma_edu *t, struct vcma_edu **engine, unsigned int nr)
 {
 	struct device *dev = &t->pdev->dev;
 	dma_addr_t dma;
@@ -117,7 +117,7 @@ int vcma_edu_cmd_shoot(struct vcma_edu *t, const struct vcma_edu_args *arg)
 
 	t->random = arg->seed;
 	nr = vcma_edu_sisters_get(t, engine);
-	err = load(t, engine, nr);
+	err = charge(t, engine, nr);
 	while (!err && t->tally.rounds < arg->rounds) {
 		/* Who waits keeps the others waiting: less often. */
 		enum when when = below(t, 8) ? (below(t, 2) ? AT_ONCE : BEFORE) : LATER;
