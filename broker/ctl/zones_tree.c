@@ -309,6 +309,19 @@ static const char *why_broken(int error)
 	}
 }
 
+/*
+ * The name of a node of a version before 16 is a path; libfdt 1.6.1 takes for granted
+ * that it has a slash in it, and reads address 0 if it has not.
+ */
+static int check_blob(const void *fdt, size_t size)
+{
+	int ret = size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED : fdt_check_header(fdt);
+
+	if (!ret && fdt_version(fdt) < 16)
+		ret = -FDT_ERR_BADVERSION;
+	return ret ? ret : fdt_check_full(fdt, size);
+}
+
 struct zones_platform *zones_tree_read(const void *blob, size_t size, char **ret_error)
 {
 	struct tree t = { .p = zones_platform_new() };
@@ -323,7 +336,7 @@ struct zones_platform *zones_tree_read(const void *blob, size_t size, char **ret
 		/* libfdt wants it aligned. */
 		copy = g_memdup2(blob, size);
 		t.fdt = copy;
-		ret = size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED : fdt_check_full(copy, size);
+		ret = check_blob(copy, size);
 		if (ret)
 			tree_refuse(&t, -1, "the device tree is broken: %s", why_broken(ret));
 	}

@@ -83,6 +83,16 @@ broken "an empty file" "$work/empty" "the device tree is broken: it ends too soo
 } >"$work/magic"
 broken "bad magic" "$work/magic" \
 	"the device tree is broken: it is no device tree (it does not begin with d00dfeed)"
+# Of version 12, with a root that has a name but no slash: libfdt 1.6.1 reads address 0.
+{
+	head -c 20 "$tree"
+	printf '\0\0\0\014\0\0\0\001'
+	tail -c +29 "$tree"
+} >"$work/version"
+structs=$(od -An -t u1 -j 8 -N 4 "$tree" | awk '{ print (($1 * 256 + $2) * 256 + $3) * 256 + $4 }')
+printf 'x\0\0\0' | dd of="$work/version" bs=1 seek=$((structs + 4)) conv=notrunc status=none
+broken "an old version" "$work/version" \
+	"the device tree is broken: it is of a version that is not understood; 16 and 17 are"
 broken "a text file" README.md \
 	"the device tree is broken: it is no device tree (it does not begin with d00dfeed)"
 head -c 3000000 /dev/zero >"$work/large"
